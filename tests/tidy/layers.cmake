@@ -1,0 +1,33 @@
+cmake_minimum_required(VERSION 3.25)
+# A room may include itself, the rooms it USES and the DOORS it names; never another's *_internal.h.
+# Sub-rooms (runtime/nng, fountain/codec, ...) are rooms of their own, and are not part of their parent.
+set(subrooms runtime/nng runtime/lab fountain/codec fountain/transfer)
+
+function(room_of path out)
+  get_filename_component(dir "${path}" DIRECTORY)
+  foreach(sub IN LISTS subrooms)
+    if("${dir}/" MATCHES "^${sub}/")
+      set(${out} ${sub} PARENT_SCOPE)
+      return()
+    endif()
+  endforeach()
+  string(REGEX REPLACE "/.*" "" top "${dir}")
+  set(${out} ${top} PARENT_SCOPE)
+endfunction()
+
+file(GLOB_RECURSE files RELATIVE "${ROOT}" "${ROOT}/${ROOM}/*.[ch]")
+foreach(f IN LISTS files)
+  room_of("${f}" mine)
+  if(NOT mine STREQUAL ROOM)
+    continue()
+  endif()
+  file(STRINGS "${ROOT}/${f}" includes REGEX "^#include \"")
+  foreach(line IN LISTS includes)
+    string(REGEX REPLACE "^#include \"([^\"]+)\".*" "\\1" path "${line}")
+    room_of("${path}" room)
+    if(NOT (room STREQUAL ROOM OR room IN_LIST USES OR path IN_LIST DOORS) OR
+       (path MATCHES "_internal\\.h$" AND NOT room STREQUAL ROOM AND NOT path IN_LIST DOORS))
+      message(SEND_ERROR "${f}: ${ROOM}/ may not include ${path} (allowed: ${USES} ${DOORS})")
+    endif()
+  endforeach()
+endforeach()
