@@ -1,7 +1,7 @@
 /* runtime/error.h -- the one table of errors: code, class, sentence.
  *
- * A code is API: it is printed as its name (`URD_E_DENIED`), it crosses the wire by that name, and it
- * never changes meaning.  The sentence is for people.  The class says what a caller can do:
+ * A code is API: it is printed as its name (`URD_E_DENIED`), it crosses the wire by that name, and
+ * it never changes meaning.  The sentence is for people.  The class says what a caller can do:
  *
  *   RETRY   the same request may be sent again
  *   REFUSE  tell the asker no; repeating will not help
@@ -73,8 +73,8 @@ const char *urd_err_name(urd_err err);
 /* The class of @err; a value outside the table is REFUSE. */
 urd_err_class urd_err_classify(urd_err err);
 
-/* Find the code named @name (`URD_E_DENIED`, NUL-terminated).  False, and @ret untouched, when no code
- * has that name: a newer peer may know codes that this build does not. */
+/* Find the code named @name (`URD_E_DENIED`, NUL-terminated).  False, and @ret untouched, when no
+ * code has that name: a newer peer may know codes that this build does not. */
 URD_MUST_USE bool urd_err_from_name(const char *name, urd_err *ret);
 
 #endif

@@ -1,23 +1,25 @@
 /* runtime/obligation.h -- what must be settled exactly once, and how the compiler holds you to it.
  *
- * A permit, a region, a join, a mask is a *linear obligation*: whoever holds one settles it exactly once
- * on every path.  Two compilers reject code that does not:
+ * A permit, a region, a join, a mask is a *linear obligation*: whoever holds one settles it exactly
+ * once on every path.  Two compilers reject code that does not:
  *
  *   clang, any -O      thread-safety analysis (-Wthread-safety -Werror): the gate in CI
- *   gcc, -DURD_PROVE   a shadow flag that only dead code may test, proved dead at -O2 (release preset)
+ *   gcc, -DURD_PROVE   a shadow flag that only dead code may test, proved dead at -O2 (release
+ * preset)
  *
- * Other builds (-O0, sanitizers) keep the same tests at run time and panic.  A token is declared by its
- * macro as an array of one, so it cannot be assigned or re-seated:
+ * Other builds (-O0, sanitizers) keep the same tests at run time and panic.  A token is declared by
+ * its macro as an array of one, so it cannot be assigned or re-seated:
  *
  *     URD_PERMIT(p);
  *     if (!urd_channel_reserve(cx, channel, p, &err)) return err;   // nothing held on false
  *     urd_permit_send(p, &item);                                    // or urd_permit_abort(p)
  *
- * A helper that settles a token it is given is annotated URD_TAKES and begins with URD_ADOPT; one that
- * only looks is URD_NEEDS and begins with URD_BORROWED; hand a token over with URD_REL(p, helper(p)).
+ * A helper that settles a token it is given is annotated URD_TAKES and begins with URD_ADOPT; one
+ * that only looks is URD_NEEDS and begins with URD_BORROWED; hand a token over with URD_REL(p,
+ * helper(p)).
  *
- * Limits: two elements of one array are conflated; correlated conditions (`if (k) reserve; if (k) send`)
- * are rejected: restructure; paths that end in a noreturn call are not checked. */
+ * Limits: two elements of one array are conflated; correlated conditions (`if (k) reserve; if (k)
+ * send`) are rejected: restructure; paths that end in a noreturn call are not checked. */
 #ifndef RUNTIME_OBLIGATION_H
 #define RUNTIME_OBLIGATION_H
 
@@ -32,7 +34,8 @@
 #define URD_KIND(name) URD_TSA(capability(name))
 /* The callee hands a live obligation to the caller. */
 #define URD_GIVES(t) URD_TSA(acquire_capability(*t))
-/* The callee returns true with a live obligation, or false with none; the answer must be looked at. */
+/* The callee returns true with a live obligation, or false with none; the answer must be looked at.
+ */
 #define URD_MAYGIVE(t) URD_TSA(try_acquire_capability(1, *t)) __attribute__((warn_unused_result))
 /* The callee settles it on every path. */
 #define URD_TAKES(t) URD_TSA(release_capability(*t))

@@ -1,4 +1,5 @@
-/* Runs a fuzz target over every file of a corpus folder: how builds without libFuzzer replay one. */
+/* Runs a fuzz target over every file of a corpus folder: how builds without libFuzzer replay one.
+ */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
