@@ -70,6 +70,17 @@ static urd_err serve(struct urd_cx *cx, void *arg)
     return urd_worker_run(cx, s->worker, s->why);
 }
 
+static urd_err serve_until_signal(struct urd_cx *cx, struct serve *s)
+{
+    URD_REGION(r);
+    if (!urd_region_open(cx, NULL, r)) return URD_E_NOMEM;
+    struct urd_scope *scope = urd_region_scope(r);
+    urd_err err = urd_spawn(cx, scope, NULL, serve, s);
+    if (err == URD_OK) err = urd_spawn(cx, scope, NULL, until_signal, scope);
+    urd_region_join(cx, r, NULL);
+    return err;
+}
+
 static urd_err body(struct urd_cx *cx, void *arg)
 {
     struct serve s = { .why = "" };
@@ -83,16 +94,7 @@ static urd_err body(struct urd_cx *cx, void *arg)
     for (size_t i = 0; i < sizeof actions / sizeof actions[0] && err == URD_OK; i++)
         err = urd_worker_on(s.worker, actions[i].action, true, actions[i].fn, NULL);
     if (err != URD_OK) goto fail_worker;
-
-    URD_REGION(r);
-    if (!urd_region_open(cx, NULL, r)) {
-        err = URD_E_NOMEM;
-        goto fail_worker;
-    }
-    struct urd_scope *scope = urd_region_scope(r);
-    err = urd_spawn(cx, scope, NULL, serve, &s);
-    if (err == URD_OK) err = urd_spawn(cx, scope, NULL, until_signal, scope);
-    urd_region_join(cx, r, NULL);
+    err = serve_until_signal(cx, &s);
 
 fail_worker:
     urd_worker_close(cx, s.worker);
