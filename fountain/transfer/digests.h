@@ -1,0 +1,64 @@
+/* fountain/transfer/digests.h -- the board on which block digests and the root digest appear.
+ *
+ * The sender writes digests as it reads blocks; they travel over RPC, in batches, by the caller of
+ * the transfer; at the receiver they are put on a board of its own, which the receiver compares its
+ * blocks with.
+ *
+ *     sending side:    while ((err = urd_fountain_digests_wait(cx, board, sent, deadline)) ==
+ * URD_OK) urd_fountain_digests_encode(board, sent, ...)  -> RPC receiving side:  RPC ->
+ * urd_fountain_digests_decode(board, bytes, len)
+ *
+ * A board may be used by any number of tasks at once.  A digest, once set, never changes. */
+#ifndef FOUNTAIN_TRANSFER_DIGESTS_H
+#define FOUNTAIN_TRANSFER_DIGESTS_H
+
+#include "fountain/transfer/manifest.h"
+#include "runtime/cx.h"
+
+#define URD_FOUNTAIN_DIGESTS_BATCH_MAX 4096u /* digests in one encoded batch */
+#define URD_FOUNTAIN_DIGESTS_BATCH_BYTES_MAX                                                       \
+    (10u + (URD_FOUNTAIN_DIGESTS_BATCH_MAX + 1u) * URD_FOUNTAIN_DIGEST_LEN)
+
+struct urd_fountain_digests;
+
+/* A board for @blocks digests (layout.blocks; 0 is fine) and a root digest; 33 bytes a block.
+ * Errors: URD_E_TOO_BIG, URD_E_NOMEM. */
+URD_MUST_USE urd_err urd_fountain_digests_new(uint32_t blocks, struct urd_fountain_digests **ret);
+void urd_fountain_digests_free(struct urd_fountain_digests *board);
+
+/* Set the digest of @block; to preset what a cache or a journal knows, too.
+ * Errors: URD_E_INVALID no such block; URD_E_CONFLICT another digest stands there. */
+URD_MUST_USE urd_err urd_fountain_digests_put(struct urd_fountain_digests *board, uint32_t block,
+                                              const uint8_t digest[static URD_FOUNTAIN_DIGEST_LEN]);
+/* The digest of @block, or NULL while it is not known; valid as long as the board. */
+const uint8_t *urd_fountain_digests_get(const struct urd_fountain_digests *board, uint32_t block);
+/* Set or read the root digest, the same way. */
+URD_MUST_USE urd_err urd_fountain_digests_put_root(
+    struct urd_fountain_digests *board, const uint8_t digest[static URD_FOUNTAIN_DIGEST_LEN]);
+const uint8_t *urd_fountain_digests_root(const struct urd_fountain_digests *board);
+/* How many digests are known from block 0 on without a gap. */
+uint32_t urd_fountain_digests_known(struct urd_fountain_digests *board);
+/* All digests in order, blocks * 32 bytes; to be read only when all are known. */
+const uint8_t *urd_fountain_digests_all(const struct urd_fountain_digests *board);
+
+/* Wait until more than @have digests are known without a gap, or the root is.  Blocks.
+ * Errors: URD_E_TIMEOUT, URD_E_CANCELLED, URD_E_CLOSED nothing more will come. */
+URD_MUST_USE urd_err urd_fountain_digests_wait(struct urd_cx *cx,
+                                               struct urd_fountain_digests *board, uint32_t have,
+                                               uint64_t deadline_ns);
+/* Nothing more will come: wakes all waiters.  The sender calls it when it ends. */
+void urd_fountain_digests_close(struct urd_fountain_digests *board);
+
+/* Encode the digests known from block @from on (at most BATCH_MAX) and the root when all are: at
+ * most BATCH_BYTES_MAX bytes to @ret.  *@ret_next: the @from of the next batch.
+ * Errors: URD_E_TOO_BIG @cap is too small for any; URD_E_INVALID @from beyond the last. */
+URD_MUST_USE urd_err urd_fountain_digests_encode(struct urd_fountain_digests *board, uint32_t from,
+                                                 uint8_t *ret, size_t cap, size_t *ret_len,
+                                                 uint32_t *ret_next);
+/* Put an untrusted batch on the board; all of it or nothing.  *@ret_next (may be NULL) as above.
+ * Errors: URD_E_SHORT, URD_E_INVALID, URD_E_VERSION, URD_E_CONFLICT. */
+URD_MUST_USE urd_err urd_fountain_digests_decode(struct urd_fountain_digests *board,
+                                                 const uint8_t *bytes, size_t bytes_len,
+                                                 uint32_t *ret_next);
+
+#endif
