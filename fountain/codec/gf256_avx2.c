@@ -57,7 +57,7 @@ KERNEL static inline vec vec_look_up(vec table, vec a)
     return _mm256_shuffle_epi8(table, a);
 }
 
-#include "fountain/codec/gf256_vector_internal.h"
+#include "fountain/codec/gf256_vector.inc"
 
 const struct urd_fountain_kernels urd_fountain_kernels_avx2 = { "avx2", vec_gather, vec_dot,
                                                                 vec_horner };

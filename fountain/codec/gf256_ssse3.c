@@ -57,7 +57,7 @@ KERNEL static inline vec vec_look_up(vec table, vec a)
     return _mm_shuffle_epi8(table, a);
 }
 
-#include "fountain/codec/gf256_vector_internal.h"
+#include "fountain/codec/gf256_vector.inc"
 
 const struct urd_fountain_kernels urd_fountain_kernels_ssse3 = { "ssse3", vec_gather, vec_dot,
                                                                  vec_horner };
