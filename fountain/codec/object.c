@@ -49,7 +49,7 @@ static urd_err plan_for(struct urd_fountain_object_encoder *o, uint32_t K,
             return URD_OK;
         }
     }
-    assert(!"a partition has blocks of two lengths");
+    assert(false && "a partition has blocks of two lengths");
     return URD_E_INVALID;
 }
 
