@@ -44,11 +44,19 @@ void urd_udp_local(const struct urd_udp *udp, struct urd_address *ret);
  * refuses (unreachable, too long) is dropped and counted, as on any UDP path. */
 URD_MUST_USE urd_err urd_udp_send(struct urd_cx *cx, struct urd_udp *udp,
                                   const struct urd_datagram *datagrams, uint32_t count);
-/* Receive up to @count datagrams, waiting for the first until @deadline_ns.  Blocks.
+/* Receive up to @count datagrams, waiting for the first until @deadline_ns.  Blocks.  One task at a
+ * time; any number may send meanwhile.
  * Errors: URD_E_TIMEOUT, URD_E_CANCELLED, URD_E_CLOSED. */
 URD_MUST_USE urd_err urd_udp_receive(struct urd_cx *cx, struct urd_udp *udp,
                                      struct urd_datagram *datagrams, uint32_t count,
                                      uint64_t deadline_ns, uint32_t *ret_count);
+
+/* Datagrams so far; dropped ones were lost on the way out, or were longer than the buffer they met,
+ * or came while the kernel's buffer was full. */
+struct urd_udp_stats {
+    uint64_t sent, received, send_dropped, receive_dropped, kernel_dropped;
+};
+void urd_udp_stats(const struct urd_udp *udp, struct urd_udp_stats *ret);
 
 struct urd_tcp_listener;
 struct urd_tcp;
