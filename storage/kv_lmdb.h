@@ -18,7 +18,7 @@ struct storage_lmdb_options {
         reserve_bytes; /* of it kept, and held on the disk, for deletes and endings; 0: default,
                         * or a quarter of a map that is smaller than four times that */
     bool must_exist;   /* URD_E_NOT_FOUND rather than a new store */
-    bool read_only;    /* for verify: no writes; may be open beside a node in another process */
+    bool read_only;    /* no writes; with others that only read, never beside a writer */
     storage_report_fn report; /* may be NULL */
     void *report_arg;
 };
