@@ -1,12 +1,16 @@
 /* fountain/transfer/digests.h -- the board on which block digests and the root digest appear.
  *
+ * A board has a slot for each block's digest and a last one for the root: layout.blocks + 1.
  * The sender writes digests as it reads blocks; they travel over RPC, in batches, by the caller of
  * the transfer; at the receiver they are put on a board of its own, which the receiver compares its
  * blocks with.
  *
- *     sending side:    while ((err = urd_fountain_digests_wait(cx, board, sent, deadline)) ==
- * URD_OK) urd_fountain_digests_encode(board, sent, ...)  -> RPC receiving side:  RPC ->
- * urd_fountain_digests_decode(board, bytes, len)
+ *     sending side:    while (next <= layout.blocks) {
+ *                          urd_fountain_digests_wait(cx, board, next, deadline);
+ *                          urd_fountain_digests_encode(board, next, bytes, cap, &len, &next); ->
+ * RPC
+ *                      }
+ *     receiving side:  RPC -> urd_fountain_digests_decode(board, bytes, len, NULL)
  *
  * A board may be used by any number of tasks at once.  A digest, once set, never changes. */
 #ifndef FOUNTAIN_TRANSFER_DIGESTS_H
@@ -17,7 +21,7 @@
 
 #define URD_FOUNTAIN_DIGESTS_BATCH_MAX 4096u /* digests in one encoded batch */
 #define URD_FOUNTAIN_DIGESTS_BATCH_BYTES_MAX                                                       \
-    (10u + (URD_FOUNTAIN_DIGESTS_BATCH_MAX + 1u) * URD_FOUNTAIN_DIGEST_LEN)
+    (9u + URD_FOUNTAIN_DIGESTS_BATCH_MAX * URD_FOUNTAIN_DIGEST_LEN)
 
 struct urd_fountain_digests;
 
@@ -36,12 +40,12 @@ const uint8_t *urd_fountain_digests_get(const struct urd_fountain_digests *board
 URD_MUST_USE urd_err urd_fountain_digests_put_root(
     struct urd_fountain_digests *board, const uint8_t digest[static URD_FOUNTAIN_DIGEST_LEN]);
 const uint8_t *urd_fountain_digests_root(const struct urd_fountain_digests *board);
-/* How many digests are known from block 0 on without a gap. */
+/* How many slots are set from block 0 on without a gap; blocks + 1: everything is known. */
 uint32_t urd_fountain_digests_known(struct urd_fountain_digests *board);
-/* All digests in order, blocks * 32 bytes; to be read only when all are known. */
+/* All block digests in order, blocks * 32 bytes; to be read only when all are known. */
 const uint8_t *urd_fountain_digests_all(const struct urd_fountain_digests *board);
 
-/* Wait until more than @have digests are known without a gap, or the root is.  Blocks.
+/* Wait until more than @have slots are known without a gap.  Blocks.
  * Errors: URD_E_TIMEOUT, URD_E_CANCELLED, URD_E_CLOSED nothing more will come. */
 URD_MUST_USE urd_err urd_fountain_digests_wait(struct urd_cx *cx,
                                                struct urd_fountain_digests *board, uint32_t have,
@@ -49,9 +53,10 @@ URD_MUST_USE urd_err urd_fountain_digests_wait(struct urd_cx *cx,
 /* Nothing more will come: wakes all waiters.  The sender calls it when it ends. */
 void urd_fountain_digests_close(struct urd_fountain_digests *board);
 
-/* Encode the digests known from block @from on (at most BATCH_MAX) and the root when all are: at
- * most BATCH_BYTES_MAX bytes to @ret.  *@ret_next: the @from of the next batch.
- * Errors: URD_E_TOO_BIG @cap is too small for any; URD_E_INVALID @from beyond the last. */
+/* Encode the slots known without a gap from slot @from on, at most BATCH_MAX of them, none is fine:
+ * at most BATCH_BYTES_MAX bytes to @ret.  *@ret_next: the @from of the next batch; blocks + 1: that
+ * was the last.
+ * Errors: URD_E_TOO_BIG @cap is too small for one; URD_E_INVALID @from beyond the last. */
 URD_MUST_USE urd_err urd_fountain_digests_encode(struct urd_fountain_digests *board, uint32_t from,
                                                  uint8_t *ret, size_t cap, size_t *ret_len,
                                                  uint32_t *ret_next);

@@ -17,7 +17,7 @@
 #define URD_FOUNTAIN_SYMBOL_BYTES_MIN     64u
 #define URD_FOUNTAIN_SYMBOL_BYTES_MAX     1280u
 #define URD_FOUNTAIN_PART_BYTES_MAX       (UINT64_C(1) << 30)
-#define URD_FOUNTAIN_PART_BLOCKS          205u /* source blocks of a full part */
+#define URD_FOUNTAIN_PART_BLOCKS          204u /* source blocks of a full part */
 #define URD_FOUNTAIN_BLOCK_SYMBOLS_MIN    16u
 #define URD_FOUNTAIN_BLOCK_SYMBOLS_MAX    4096u /* a full part stays below PART_BYTES_MAX */
 #define URD_FOUNTAIN_STREAM_BYTES_MAX     (UINT64_C(1) << 44)

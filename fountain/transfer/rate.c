@@ -1,0 +1,379 @@
+/* report -> point -> differences over a window: D, p, queue -> evidence -> base and phase
+ *
+ *     START --(delay | loss | plateau)--> DRAIN -> CRUISE -> RAISE -> CRUISE ...
+ *                                           ^         |         |
+ *                                           +---------+---------+  (congestion, or p0 is stale)
+ *
+ * After: Cardwell et al., "BBR: Congestion-Based Congestion Control" (ACM Queue 2016), for pacing
+ * by delivery rate with phases of gain; Rossi et al., LEDBAT (RFC 6817), for the scavenger's delay
+ * target; what is different, and why, is in rate.h. */
+#include "fountain/transfer/rate.h"
+
+#include <assert.h>
+#include <math.h>
+
+#define SECOND_NS          UINT64_C(1000000000)
+#define WINDOW_MIN_NS      UINT64_C(20000000)
+#define RTT_GUESS_NS       UINT64_C(100000000) /* until the first report */
+#define LEAST_HALF_NS      (5 * SECOND_NS)     /* two halves: a least over 5 to 10 s */
+#define START_BYTES_S      1250000.0           /* 10 Mbit/s */
+#define PACE_MIN_BYTES_S   8000.0
+#define PACE_MAX_BYTES_S   5.0e9
+#define SILENCE_MIN_NS     UINT64_C(200000000)
+#define SILENCE_PAUSE_NS   (30 * SECOND_NS)
+#define OUTAGE_NS          UINT64_C(500000000) /* a gap that makes the history useless */
+#define SAMPLE_DATAGRAMS   24u                 /* fewer say nothing about loss */
+#define CRUISE_RTTS        6u
+#define CLIMB_RTTS         2u
+#define LOSS_MARGIN        0.03
+#define COMPETE_REDUCTIONS 4u
+#define COMPETE_RTTS       12u
+#define PLATEAU_ROUNDS     2u
+
+/* What the modes differ in. */
+struct manner {
+    double queue_min_ns, queue_rtt; /* congestion: queue above max(min, rtt * RTT) */
+    double raise, drain, back;      /* gains, and what is left of the base on congestion */
+    bool competes;
+};
+static const struct manner manners[] = {
+    [URD_FOUNTAIN_RATE_FAIR] = { 5e6, 0.15, 1.25, 0.75, 0.95, true },
+    [URD_FOUNTAIN_RATE_SCAVENGER] = { 2e6, 0.05, 1.10, 0.50, 0.70, false },
+    [URD_FOUNTAIN_RATE_FIXED] = { 1e18, 0, 1, 1, 1, false },
+};
+
+static const struct manner *manner(const struct urd_fountain_rate *rate)
+{
+    return &manners[rate->options.mode];
+}
+
+static double clamp(double x, double low, double high)
+{
+    return x < low ? low : x > high ? high : x;
+}
+
+static void least_reset(struct urd_fountain_rate_least *least)
+{
+    *least = (struct urd_fountain_rate_least){ .now = INFINITY, .before = INFINITY };
+}
+
+static void least_add(struct urd_fountain_rate_least *least, uint64_t now_ns, double value)
+{
+    if (now_ns - least->turn_ns >= LEAST_HALF_NS) {
+        least->before = least->now;
+        least->now = INFINITY;
+        least->turn_ns = now_ns;
+    }
+    if (value < least->now) least->now = value;
+}
+
+static double least_get(const struct urd_fountain_rate_least *least)
+{
+    return least->now < least->before ? least->now : least->before;
+}
+
+static uint64_t rtt_of(const struct urd_fountain_rate *rate)
+{
+    return rate->rtt_ns != 0 ? rate->rtt_ns : RTT_GUESS_NS;
+}
+
+static uint64_t window_of(const struct urd_fountain_rate *rate)
+{
+    uint64_t rtt = rtt_of(rate);
+    return rtt > WINDOW_MIN_NS ? rtt : WINDOW_MIN_NS;
+}
+
+double urd_fountain_rate_p0(const struct urd_fountain_rate *rate)
+{
+    double p0 = least_get(&rate->p_least);
+    return isfinite(p0) ? clamp(p0, 0, 0.9) : 0;
+}
+
+void urd_fountain_rate_init(struct urd_fountain_rate *rate,
+                            const struct urd_fountain_rate_options *options, uint64_t now_ns)
+{
+    *rate = (struct urd_fountain_rate){ .options = *options,
+                                        .phase = URD_FOUNTAIN_PHASE_START,
+                                        .phase_ns = now_ns,
+                                        .base = START_BYTES_S,
+                                        .gain = 1,
+                                        .breaker = 1,
+                                        .report_ns = now_ns,
+                                        .doubled_ns = now_ns,
+                                        .round_ns = now_ns,
+                                        .probe_p0_ns = now_ns };
+    if (options->start_bps > 0) rate->base = (double)options->start_bps / 8 / 2;
+    if (options->mode == URD_FOUNTAIN_RATE_FIXED) rate->base = (double)options->rate_bps / 8;
+    least_reset(&rate->p_least);
+    least_reset(&rate->delay_least);
+}
+
+static void phase_enter(struct urd_fountain_rate *rate, enum urd_fountain_rate_phase phase,
+                        uint64_t now_ns)
+{
+    rate->phase = phase;
+    rate->phase_ns = now_ns;
+    rate->gain = phase == URD_FOUNTAIN_PHASE_DRAIN   ? manner(rate)->drain
+                 : phase == URD_FOUNTAIN_PHASE_RAISE ? manner(rate)->raise
+                                                     : 1;
+    if (phase == URD_FOUNTAIN_PHASE_RAISE) {
+        rate->raised_ns = now_ns;
+        rate->climbs = false;
+    }
+    if (phase == URD_FOUNTAIN_PHASE_DRAIN) rate->probe_p0_ns = now_ns;
+}
+
+static void rtt_take(struct urd_fountain_rate *rate, uint64_t now_ns,
+                     const struct urd_fountain_report *report)
+{
+    uint32_t rtt_us = (uint32_t)(now_ns / 1000) - report->echo_us - report->hold_us;
+    if (rtt_us > 60u * 1000000u) return; /* the clocks of one echo cannot disagree so much */
+    uint64_t rtt = rtt_us == 0 ? 1000 : (uint64_t)rtt_us * 1000;
+    rate->rtt_ns = rate->rtt_ns == 0 ? rtt : (rate->rtt_ns * 7 + rtt) / 8;
+    if (rate->rtt_least_ns == 0 || rtt < rate->rtt_least_ns) rate->rtt_least_ns = rtt;
+}
+
+/* The queueing delay: how much the least relative delay of late is above the least of 10 s. */
+static void delay_take(struct urd_fountain_rate *rate, uint64_t now_ns,
+                       const struct urd_fountain_report *report)
+{
+    /* Clocks differ by an arbitrary offset modulo 2^32 us: compare with the first one seen. */
+    double relative = (double)(int32_t)report->delay_us * 1000;
+    double base = least_get(&rate->delay_least);
+    if (isfinite(base) && fabs(relative - base) > 1e12) { /* wrapped */
+        least_reset(&rate->delay_least);
+        base = INFINITY;
+    }
+    least_add(&rate->delay_least, now_ns, relative);
+    base = least_get(&rate->delay_least);
+    rate->queue_ns = relative - base;
+}
+
+static void point_add(struct urd_fountain_rate *rate, uint64_t now_ns,
+                      const struct urd_fountain_report *report)
+{
+    rate->points_head = (rate->points_head + 1) % URD_FOUNTAIN_RATE_HISTORY;
+    rate->points[rate->points_head] =
+        (struct urd_fountain_rate_point){ .at_ns = now_ns,
+                                          .highest = report->highest,
+                                          .received = report->received,
+                                          .wire_bytes = report->bytes +
+                                                        report->received * URD_FOUNTAIN_IP_UDP_LEN,
+                                          .newest_us = report->newest_us };
+    if (rate->points_count < URD_FOUNTAIN_RATE_HISTORY) rate->points_count++;
+}
+
+static const struct urd_fountain_rate_point *point_back(const struct urd_fountain_rate *rate,
+                                                        unsigned back)
+{
+    return &rate->points[(rate->points_head + URD_FOUNTAIN_RATE_HISTORY - back) %
+                         URD_FOUNTAIN_RATE_HISTORY];
+}
+
+/* D and p between the newest point and the youngest that is a window older (else the oldest). */
+static bool window_measure(struct urd_fountain_rate *rate)
+{
+    if (rate->points_count < 2) return false;
+    const struct urd_fountain_rate_point *last = point_back(rate, 0), *first = NULL;
+    uint64_t window_us = window_of(rate) / 1000;
+    for (unsigned back = 1; back < rate->points_count; back++) {
+        first = point_back(rate, back);
+        if (last->newest_us - first->newest_us >= window_us) break;
+    }
+    uint32_t us = last->newest_us - first->newest_us;
+    uint64_t sent = last->highest - first->highest, came = last->received - first->received;
+    if (us == 0 || us < WINDOW_MIN_NS / 2000 || sent < SAMPLE_DATAGRAMS) return false;
+    rate->D = (double)(last->wire_bytes - first->wire_bytes) * 1e6 / us;
+    rate->p = came >= sent ? 0 : 1 - (double)came / (double)sent;
+    rate->sent = (double)sent;
+    rate->measured = true;
+    return true;
+}
+
+/* The standard deviation of a loss measured over the last window, if the truth were @p. */
+static double p_noise(const struct urd_fountain_rate *rate, double p)
+{
+    p = clamp(p, 0.02, 0.5);
+    return sqrt(p * (1 - p) / rate->sent);
+}
+
+static bool loss_congested(const struct urd_fountain_rate *rate, uint64_t now_ns)
+{
+    if (rate->phase != URD_FOUNTAIN_PHASE_START &&
+        (rate->raised_ns == 0 || now_ns - rate->raised_ns > 3 * window_of(rate)))
+        return false; /* nothing was raised: whatever is lost is lost to something else */
+    double p0 = urd_fountain_rate_p0(rate), noise = 3 * p_noise(rate, rate->p > p0 ? rate->p : p0);
+    return rate->p > p0 + (noise > LOSS_MARGIN ? noise : LOSS_MARGIN);
+}
+
+static bool delay_congested(const struct urd_fountain_rate *rate, uint64_t now_ns)
+{
+    if (now_ns < rate->compete_until_ns) return false;
+    double limit = manner(rate)->queue_rtt * (double)rate->rtt_least_ns;
+    if (limit < manner(rate)->queue_min_ns) limit = manner(rate)->queue_min_ns;
+    return rate->queue_ns > limit;
+}
+
+/* What the path delivers, with the loss it has anyway put back. */
+static double delivered(const struct urd_fountain_rate *rate)
+{
+    return rate->D / (1 - urd_fountain_rate_p0(rate));
+}
+
+/* Congestion: at most one answer a window, which is how long an answer takes to show. */
+static void congestion_answer(struct urd_fountain_rate *rate, uint64_t now_ns, bool by_delay)
+{
+    if (rate->reduced_ns != 0 && now_ns - rate->reduced_ns < 2 * window_of(rate)) return;
+    double base = delivered(rate);
+    if (base > rate->base) base = rate->base;
+    if (base < rate->base / 4) base = rate->base / 4; /* one bad window is not the whole truth */
+    rate->base = base * manner(rate)->back;
+    rate->reduced_ns = now_ns;
+    rate->climbs = false;
+    rate->reductions = by_delay ? rate->reductions + 1 : 0;
+    if (manner(rate)->competes && rate->reductions >= COMPETE_REDUCTIONS) {
+        /* The queue stays whatever is given up: someone else fills it.  Stand beside them. */
+        rate->compete_until_ns = now_ns + COMPETE_RTTS * window_of(rate);
+        rate->reductions = 0;
+    }
+    phase_enter(rate, URD_FOUNTAIN_PHASE_DRAIN, now_ns);
+}
+
+static void start_end(struct urd_fountain_rate *rate, uint64_t now_ns)
+{
+    double base = delivered(rate);
+    if (base < rate->base) rate->base = base;
+    rate->reduced_ns = now_ns;
+    phase_enter(rate, URD_FOUNTAIN_PHASE_DRAIN, now_ns);
+}
+
+/* START: has D stopped growing, a round after the pace grew? */
+static bool start_plateau(struct urd_fountain_rate *rate, uint64_t now_ns)
+{
+    if (now_ns - rate->round_ns < window_of(rate)) return false;
+    rate->round_ns = now_ns;
+    bool grew = rate->D > 1.25 * rate->plateau_D || now_ns < rate->limited_ns;
+    rate->plateau_rounds = grew ? 0 : rate->plateau_rounds + 1;
+    if (rate->D > rate->plateau_D) rate->plateau_D = rate->D;
+    return rate->plateau_rounds >= PLATEAU_ROUNDS;
+}
+
+static void start_report(struct urd_fountain_rate *rate, uint64_t now_ns)
+{
+    bool measured = rate->measured;
+    if (measured && (delay_congested(rate, now_ns) || loss_congested(rate, now_ns) ||
+                     start_plateau(rate, now_ns))) {
+        start_end(rate, now_ns);
+        return;
+    }
+    if (now_ns < rate->limited_ns && measured) return; /* no use in promising more */
+    if (now_ns - rate->doubled_ns >= rtt_of(rate) / 2) {
+        rate->base *= 2;
+        rate->doubled_ns = now_ns;
+    }
+}
+
+static void cruise_report(struct urd_fountain_rate *rate, uint64_t now_ns)
+{
+    bool limited = now_ns < rate->limited_ns;
+    bool by_delay = delay_congested(rate, now_ns);
+    if ((by_delay || loss_congested(rate, now_ns)) && !(limited && !by_delay)) {
+        congestion_answer(rate, now_ns, by_delay);
+        return;
+    }
+    if (rate->queue_ns < manner(rate)->queue_min_ns / 2) rate->reductions = 0;
+    double now = delivered(rate);
+    /* A raise that came through is the new base; a little margin keeps noise from ratcheting. */
+    bool raised = rate->raised_ns != 0 && now_ns - rate->raised_ns < 3 * window_of(rate);
+    double most = rate->base * manner(rate)->raise;
+    if (raised && now > rate->base * 1.02) {
+        rate->climbs |= now > rate->base * (1 + (manner(rate)->raise - 1) / 2);
+        rate->base = now < most ? now : most;
+    }
+}
+
+void urd_fountain_rate_report(struct urd_fountain_rate *rate, uint64_t now_ns,
+                              const struct urd_fountain_report *report)
+{
+    bool outage = rate->breaker < 1 || now_ns - rate->report_ns > OUTAGE_NS + rtt_of(rate);
+    if (outage) { /* what the gap did to loss and delay says nothing about the path now */
+        rate->points_count = 0;
+        rate->measured = false;
+        rate->raised_ns = 0;
+        rate->breaker = 1;
+    }
+    rate->report_ns = now_ns;
+    rtt_take(rate, now_ns, report);
+    delay_take(rate, now_ns, report);
+    const struct urd_fountain_rate_point *last = point_back(rate, 0);
+    if (rate->points_count > 0 && report->newest_us == last->newest_us) return; /* nothing new */
+    point_add(rate, now_ns, report);
+    bool measured = window_measure(rate);
+    if (measured) /* one deviation up: the least of many noisy values is too low */
+        least_add(&rate->p_least, now_ns, rate->p + (rate->p > 0 ? p_noise(rate, rate->p) : 0));
+    if (rate->options.mode == URD_FOUNTAIN_RATE_FIXED) return;
+    if (rate->phase == URD_FOUNTAIN_PHASE_START)
+        start_report(rate, now_ns);
+    else if (measured)
+        cruise_report(rate, now_ns);
+    rate->base = clamp(rate->base, PACE_MIN_BYTES_S, PACE_MAX_BYTES_S);
+}
+
+/* Reports are missing: halve, and again each time as long passes. */
+static void silence_tick(struct urd_fountain_rate *rate, uint64_t now_ns)
+{
+    uint64_t patience = 3 * rtt_of(rate);
+    if (patience < SILENCE_MIN_NS) patience = SILENCE_MIN_NS;
+    uint64_t since = rate->report_ns > rate->backoff_ns ? rate->report_ns : rate->backoff_ns;
+    if (now_ns < since + patience) return;
+    rate->breaker /= 2;
+    rate->backoff_ns = now_ns;
+    if (now_ns - rate->report_ns > SILENCE_PAUSE_NS) rate->breaker = 0;
+}
+
+void urd_fountain_rate_tick(struct urd_fountain_rate *rate, uint64_t now_ns)
+{
+    silence_tick(rate, now_ns);
+    if (rate->options.mode == URD_FOUNTAIN_RATE_FIXED) return;
+    uint64_t in_phase = now_ns - rate->phase_ns, window = window_of(rate);
+    switch (rate->phase) {
+    case URD_FOUNTAIN_PHASE_START:
+        break;
+    case URD_FOUNTAIN_PHASE_DRAIN:
+        if (in_phase >= window) phase_enter(rate, URD_FOUNTAIN_PHASE_CRUISE, now_ns);
+        break;
+    case URD_FOUNTAIN_PHASE_CRUISE:
+        if (now_ns - rate->probe_p0_ns > 2 * LEAST_HALF_NS)
+            phase_enter(rate, URD_FOUNTAIN_PHASE_DRAIN, now_ns);
+        else if (in_phase >= (rate->climbs ? CLIMB_RTTS : CRUISE_RTTS) * window &&
+                 now_ns >= rate->limited_ns)
+            phase_enter(rate, URD_FOUNTAIN_PHASE_RAISE, now_ns);
+        break;
+    case URD_FOUNTAIN_PHASE_RAISE:
+        if (in_phase >= window) phase_enter(rate, URD_FOUNTAIN_PHASE_CRUISE, now_ns);
+        break;
+    }
+}
+
+void urd_fountain_rate_limited(struct urd_fountain_rate *rate, uint64_t now_ns)
+{
+    rate->limited_ns = now_ns + window_of(rate);
+}
+
+uint64_t urd_fountain_rate_pace(const struct urd_fountain_rate *rate)
+{
+    if (rate->breaker == 0) return 0;
+    double pace = rate->base * rate->gain * rate->breaker;
+    if (pace < PACE_MIN_BYTES_S) pace = PACE_MIN_BYTES_S;
+    if (rate->options.max_bps > 0 && pace > (double)rate->options.max_bps / 8)
+        pace = (double)rate->options.max_bps / 8;
+    return (uint64_t)pace;
+}
+
+uint64_t urd_fountain_rate_path_bps(const struct urd_fountain_rate *rate)
+{
+    if (!rate->measured) return 0;
+    double best = delivered(rate);
+    if (rate->base < best || rate->phase == URD_FOUNTAIN_PHASE_START) best = rate->base;
+    return (uint64_t)(best * 8);
+}
