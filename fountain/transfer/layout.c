@@ -13,10 +13,8 @@
 _Static_assert((uint64_t)URD_FOUNTAIN_PART_BLOCKS *URD_FOUNTAIN_BLOCK_SYMBOLS_MAX
                        *URD_FOUNTAIN_SYMBOL_BYTES_MAX <= URD_FOUNTAIN_PART_BYTES_MAX,
                "no part is too big, whatever a manifest says");
-layout_init holds it exactly ");
 
-    uint16_t
-    urd_fountain_layout_block_symbols(uint64_t total_bytes)
+uint16_t urd_fountain_layout_block_symbols(uint64_t total_bytes)
 {
     return total_bytes > STREAM_BYTES_USUAL ? BLOCK_SYMBOLS_HUGE : BLOCK_SYMBOLS_USUAL;
 }

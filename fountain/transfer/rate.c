@@ -9,8 +9,9 @@
  * target; what is different, and why, is in rate.h. */
 #include "fountain/transfer/rate.h"
 
-#include <assert.h>
 #include <math.h>
+
+#include "fountain/transfer/datagram.h"
 
 #define SECOND_NS          UINT64_C(1000000000)
 #define WINDOW_MIN_NS      UINT64_C(20000000)
@@ -22,7 +23,7 @@
 #define SILENCE_MIN_NS     UINT64_C(200000000)
 #define SILENCE_PAUSE_NS   (30 * SECOND_NS)
 #define OUTAGE_NS          UINT64_C(500000000) /* a gap that makes the history useless */
-#define SAMPLE_DATAGRAMS   24u                 /* fewer say nothing about loss */
+#define SAMPLE_DATAGRAMS   64u                 /* fewer say nothing about loss */
 #define CRUISE_RTTS        6u
 #define CLIMB_RTTS         2u
 #define LOSS_MARGIN        0.03
@@ -170,22 +171,33 @@ static const struct urd_fountain_rate_point *point_back(const struct urd_fountai
                          URD_FOUNTAIN_RATE_HISTORY];
 }
 
-/* D and p between the newest point and the youngest that is a window older (else the oldest). */
+/* The youngest point that is @us older than the newest one and @datagrams before it; NULL: none. */
+static const struct urd_fountain_rate_point *point_before(const struct urd_fountain_rate *rate,
+                                                          uint64_t us, uint64_t datagrams)
+{
+    const struct urd_fountain_rate_point *last = point_back(rate, 0);
+    for (unsigned back = 1; back < rate->points_count; back++) {
+        const struct urd_fountain_rate_point *p = point_back(rate, back);
+        if (last->newest_us - p->newest_us >= us && last->highest - p->highest >= datagrams)
+            return p;
+    }
+    return NULL;
+}
+
+/* D and p over the last window, longer for p when it holds too few datagrams to say anything. */
 static bool window_measure(struct urd_fountain_rate *rate)
 {
     if (rate->points_count < 2) return false;
-    const struct urd_fountain_rate_point *last = point_back(rate, 0), *first = NULL;
-    uint64_t window_us = window_of(rate) / 1000;
-    for (unsigned back = 1; back < rate->points_count; back++) {
-        first = point_back(rate, back);
-        if (last->newest_us - first->newest_us >= window_us) break;
-    }
-    uint32_t us = last->newest_us - first->newest_us;
-    uint64_t sent = last->highest - first->highest, came = last->received - first->received;
-    if (us == 0 || us < WINDOW_MIN_NS / 2000 || sent < SAMPLE_DATAGRAMS) return false;
-    rate->D = (double)(last->wire_bytes - first->wire_bytes) * 1e6 / us;
-    rate->p = came >= sent ? 0 : 1 - (double)came / (double)sent;
-    rate->sent = (double)sent;
+    const struct urd_fountain_rate_point *last = point_back(rate, 0);
+    const struct urd_fountain_rate_point *first = point_before(rate, window_of(rate) / 1000, 1);
+    if (first == NULL) return false;
+    rate->D = (double)(last->wire_bytes - first->wire_bytes) * 1e6 /
+              (uint32_t)(last->newest_us - first->newest_us);
+    first = point_before(rate, window_of(rate) / 1000, SAMPLE_DATAGRAMS);
+    if (first == NULL) return false;
+    uint64_t came = last->received - first->received;
+    rate->sent = (double)(last->highest - first->highest);
+    rate->p = (double)came >= rate->sent ? 0 : 1 - (double)came / rate->sent;
     rate->measured = true;
     return true;
 }
@@ -310,7 +322,7 @@ void urd_fountain_rate_report(struct urd_fountain_rate *rate, uint64_t now_ns,
     point_add(rate, now_ns, report);
     bool measured = window_measure(rate);
     if (measured) /* one deviation up: the least of many noisy values is too low */
-        least_add(&rate->p_least, now_ns, rate->p + (rate->p > 0 ? p_noise(rate, rate->p) : 0));
+        least_add(&rate->p_least, now_ns, rate->p + p_noise(rate, rate->p));
     if (rate->options.mode == URD_FOUNTAIN_RATE_FIXED) return;
     if (rate->phase == URD_FOUNTAIN_PHASE_START)
         start_report(rate, now_ns);
