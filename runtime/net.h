@@ -84,4 +84,22 @@ void urd_tcp_close(struct urd_tcp *tcp);
 URD_MUST_USE urd_err urd_fd_wait(struct urd_cx *cx, int fd, unsigned events, uint64_t deadline_ns,
                                  unsigned *ret_events);
 
+/* A set of foreign descriptors waited for together: what a library like libcurl, which keeps
+ * several of its own, is bridged in with.  One task at a time; needs URD_GATE_NET. */
+struct urd_fdset;
+struct urd_fdset_ready {
+    int fd;
+    unsigned events; /* URD_FD_READ, URD_FD_WRITE; an error or hang-up sets both */
+};
+URD_MUST_USE urd_err urd_fdset_open(struct urd_cx *cx, struct urd_fdset **ret);
+void urd_fdset_close(struct urd_fdset *set);
+/* Wait for @events on @fd from now on; 0: no longer (before it is closed).  Errors: URD_E_SYSTEM.
+ */
+URD_MUST_USE urd_err urd_fdset_set(struct urd_fdset *set, int fd, unsigned events);
+/* Wait until one is ready, level-triggered, or @deadline_ns.  Blocks.  Fills up to @ready_max
+ * entries at @ret. Errors: URD_E_TIMEOUT, URD_E_CANCELLED, URD_E_DENIED. */
+URD_MUST_USE urd_err urd_fdset_wait(struct urd_cx *cx, struct urd_fdset *set, uint64_t deadline_ns,
+                                    struct urd_fdset_ready *ret, uint32_t ready_max,
+                                    uint32_t *ret_count);
+
 #endif
