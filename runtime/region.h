@@ -91,6 +91,22 @@ void urd_scope_cancel(struct urd_cx *cx, struct urd_scope *scope, enum urd_cance
  * Errors: URD_E_NOMEM; URD_E_CLOSED the region is closing already. */
 URD_MUST_USE urd_err urd_scope_defer(struct urd_scope *scope, void (*fn)(void *arg), void *arg);
 
+/* What no compiler sees: an obligation that outlives its function, kept in memory the region
+ * answers for (a request to be replied to, a lease handed out).  Embed a struct urd_owed in it,
+ * enter it in the region's ledger when it is made and strike it out when it is settled, from any
+ * task or thread; a region that ends with one unsettled is a panic naming the line that made it. */
+struct urd_owed {
+    struct urd_owed *prev, *next;
+    struct urd_scope *scope; /* NULL: settled */
+    const char *what, *file;
+    int line;
+};
+/* Enter @owed, called @what (a static string).  Errors: URD_E_CLOSED the region is closing. */
+#define urd_scope_owe(scope, owed, what) urd_scope_owe_(scope, owed, what, __FILE__, __LINE__)
+URD_MUST_USE urd_err urd_scope_owe_(struct urd_scope *scope, struct urd_owed *owed,
+                                    const char *what, const char *file, int line);
+void urd_scope_settle(struct urd_owed *owed);
+
 /* Tasks alive in @scope, child regions included. */
 uint32_t urd_scope_live(const struct urd_scope *scope);
 
