@@ -167,18 +167,22 @@ static void a_hostile_pattern_costs_no_more_than_its_size(void **state)
 {
     (void)state;
     char pattern[URD_CAPS_RESOURCE_BYTES_MAX + 1], name[URD_CAPS_RESOURCE_BYTES_MAX + 1];
-    size_t len = 0;
-    while (len + 2 < sizeof pattern) { /* *a*a*a...b against aaaa... */
-        pattern[len++] = '*';
-        pattern[len++] = 'a';
-    }
-    pattern[len - 1] = 'b';
-    pattern[len] = '\0';
+    memset(pattern, 'a',
+           sizeof pattern - 1); /* *aaa...b: tried from every place, almost to its end */
+    pattern[0] = '*';
+    pattern[sizeof pattern / 2] = 'b';
+    pattern[sizeof pattern / 2 + 1] = '\0';
     memset(name, 'a', sizeof name - 1);
     name[sizeof name - 1] = '\0';
     clock_t start = clock();
     for (int i = 0; i < 10; i++)
         assert_false(match(pattern, name));
+    /* and stars upon stars, where going back to any but the last would take for ever */
+    for (size_t i = 0; i + 1 < sizeof pattern / 2; i += 2)
+        pattern[i] = '*';
+    assert_false(match(pattern, name));
+    assert_false(
+        match("**/*a/**/*a/**/*a/**/*b", "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a"));
     assert_true(clock() - start < 2 * CLOCKS_PER_SEC);
 }
 

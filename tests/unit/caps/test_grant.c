@@ -68,9 +68,16 @@ static void a_grant_survives_the_journal(void **state)
 
     for (size_t cut = 0; cut < len; cut++)
         assert_int_equal(urd_caps_grant_decode(bytes, cut, &back), URD_E_INVALID);
+    uint8_t *longer = calloc(1, len + 1);
+    memcpy(longer, bytes, len);
+    assert_int_equal(urd_caps_grant_decode(longer, len + 1, &back), URD_E_INVALID);
+    free(longer);
     bytes[0] = 2;
     assert_int_equal(urd_caps_grant_decode(bytes, len, &back), URD_E_VERSION);
     bytes[0] = 1;
+    bytes[33] = 0x80; /* expires before 1970 */
+    assert_int_equal(urd_caps_grant_decode(bytes, len, &back), URD_E_INVALID);
+    bytes[33] = 0;
     bytes[len - 1] = '/'; /* a list that is not well-formed */
     assert_int_equal(urd_caps_grant_decode(bytes, len, &back), URD_E_INVALID);
     free(bytes);

@@ -187,6 +187,9 @@ static void restoring_keeps_the_numbers(void **state)
     assert_int_equal(urd_caps_revoked_last(set), urd_caps_revoked_last(back));
     struct urd_caps_revocation e = entry_of(URD_CAPS_REVOKE_TOKEN, 1, 5000);
     assert_int_equal(urd_caps_revoked_restore(back, &e, 3), URD_E_INVALID);
+    assert_ok(urd_caps_revoked_restore(back, &e, 5000));
+    assert_ok(urd_caps_revoked_restore(back, &e, 5001)); /* known already; the number counts */
+    assert_int_equal(urd_caps_revoked_last(back), 5001);
     urd_caps_revoked_free(set);
     urd_caps_revoked_free(back);
 }

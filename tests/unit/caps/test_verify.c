@@ -2,6 +2,10 @@
  */
 #include "tests/unit/caps/world.h"
 
+#include <time.h>
+
+#include "caps/glob.h"
+
 /* Ask about saga.submit on saga/trip with a token of these caveats. */
 static void expect(const char *const *predicates, urd_err err, enum urd_caps_kind kind)
 {
@@ -257,6 +261,40 @@ static void more_than_is_looked_at_is_refused_by_its_limit(void **state)
     urd_caps_token_free(t);
 }
 
+/* Sixteen discharges full of patterns made to be slow, none of which is counted on in the end:
+ * matching them all would be 16 x 60 KB of patterns against 2 KB of name, some seconds. */
+static void hostile_patterns_cost_no_more_than_the_bound(void **state)
+{
+    (void)state;
+    char name[URD_CAPS_RESOURCE_BYTES_MAX + 1], slow[4000] = "resource = ";
+    memset(name, 'a', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    strcat(slow, "*");
+    memset(slow + strlen(slow), 'a',
+           1024); /* tried from every place of the name, almost to its end */
+    strcat(slow, "b");
+    struct urd_caps_request r = a_request("saga.submit", name);
+    struct urd_caps_key shared = key_of("shared");
+    uint8_t nonce[24] = { 0 };
+    struct urd_caps_token *root = minted("root", 1, NULL);
+    assert_ok(
+        urd_caps_token_add_third_party(root, text_bytes(""), text_bytes("who"), &shared, nonce));
+    struct urd_caps_bundle bundle = { .root = root };
+    for (int i = 0; i < URD_CAPS_DISCHARGES_MAX; i++) {
+        struct urd_caps_token *d = token_of("shared", "who", NULL);
+        for (int k = 0; k < 30 && i > 0; k++)
+            assert_ok(urd_caps_token_add_first_party(d, text_bytes(slow)));
+        urd_caps_token_bind(d, root);
+        bundle.discharges[bundle.discharge_count++] = d;
+    }
+    clock_t start = clock();
+    struct answer a = ask_with(&bundle, NULL, &r);
+    assert_true(clock() - start < CLOCKS_PER_SEC);
+    assert_ok(a.err);
+    urd_caps_grant_free(a.grant);
+    urd_caps_bundle_done(&bundle);
+}
+
 static void the_log_gets_no_raw_bytes(void **state)
 {
     (void)state;
@@ -281,6 +319,7 @@ int main(void)
         cmocka_unit_test(a_grant_holds_what_the_chain_said),
         cmocka_unit_test(budgets_belong_to_one_caveat_of_one_chain),
         cmocka_unit_test(more_than_is_looked_at_is_refused_by_its_limit),
+        cmocka_unit_test(hostile_patterns_cost_no_more_than_the_bound),
         cmocka_unit_test(the_log_gets_no_raw_bytes),
     };
     return RUN("verify", tests);
