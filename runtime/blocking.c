@@ -150,9 +150,14 @@ static urd_err await_job(struct urd_task *t, struct urd_blocking_job *job, bool 
 
 urd_err urd_blocking(struct urd_cx *cx, void (*fn)(void *arg), void *arg)
 {
+    if (!urd_cx_gate(cx, URD_GATE_DISK)) return URD_E_DENIED;
+    return urd_blocking_ungated(cx, fn, arg);
+}
+
+urd_err urd_blocking_ungated(struct urd_cx *cx, void (*fn)(void *arg), void *arg)
+{
     struct urd_task *t = urd_task_of(cx);
     struct urd_blocking_pool *pool = &t->region->runtime->blocking;
-    if (!urd_cx_gate(cx, URD_GATE_DISK)) return URD_E_DENIED;
     urd_err err = urd_task_checkpoint(t);
     if (err != URD_OK) return err;
     struct urd_blocking_job job = { .fn = fn, .arg = arg };

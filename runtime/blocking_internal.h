@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "runtime/cx.h"
+
 struct urd_blocking_job;
 
 struct urd_blocking_pool {
@@ -21,5 +23,8 @@ void urd_blocking_init(struct urd_blocking_pool *pool, uint32_t threads_max);
 void urd_blocking_done(struct urd_blocking_pool *pool);
 /* Jobs under way or waiting: a hint. */
 uint32_t urd_blocking_active(struct urd_blocking_pool *pool);
+
+/* urd_blocking() without its gate, for calls that have passed their own (names, processes). */
+URD_MUST_USE urd_err urd_blocking_ungated(struct urd_cx *cx, void (*fn)(void *arg), void *arg);
 
 #endif

@@ -9,7 +9,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -31,6 +33,9 @@
 struct urd_poller {
     int epoll_fd;
     int wake_fd;
+    /* What was written to a watch before it was registered is seen by whoever is handed its event;
+     * the kernel sees to that, this says it in the language's terms. */
+    atomic_uint registered;
 };
 
 struct chunk {
@@ -138,6 +143,7 @@ static urd_err watch_open(struct urd_poller *poller, int fd, uint32_t events, ui
     struct urd_watch *watch;
     urd_err err = pool_take(poller, fd, &watch);
     if (err != URD_OK) return err;
+    atomic_fetch_add_explicit(&poller->registered, 1u, memory_order_release);
     int error = try_add(poller, fd, events, (uintptr_t)watch | merged);
     if (error != 0) {
         pool_give(watch);
@@ -187,13 +193,24 @@ static void fire(uint64_t data, uint32_t events)
         urd_notify_all(&watch->writable);
 }
 
+/* epoll_wait() in nanoseconds; where the kernel lacks that, in milliseconds, rounded up. */
+static int wait_ready(int epoll_fd, struct epoll_event *ret, uint64_t timeout_ns)
+{
+    const struct timespec timeout = { .tv_sec = (time_t)(timeout_ns / 1000000000u),
+                                      .tv_nsec = (long)(timeout_ns % 1000000000u) };
+    int n =
+        epoll_pwait2(epoll_fd, ret, READY_MAX, timeout_ns == URD_FOREVER ? NULL : &timeout, NULL);
+    if (n >= 0 || errno == EINTR) return n;
+    uint64_t timeout_ms = timeout_ns / 1000000u + (timeout_ns % 1000000u != 0);
+    if (timeout_ms > INT_MAX) timeout_ms = INT_MAX;
+    return epoll_wait(epoll_fd, ret, READY_MAX, timeout_ns == URD_FOREVER ? -1 : (int)timeout_ms);
+}
+
 void urd_poller_wait(struct urd_poller *poller, uint64_t timeout_ns)
 {
     struct epoll_event ready[READY_MAX];
-    struct timespec timeout = { .tv_sec = (time_t)(timeout_ns / 1000000000u),
-                                .tv_nsec = (long)(timeout_ns % 1000000000u) };
-    int n = epoll_pwait2(poller->epoll_fd, ready, READY_MAX,
-                         timeout_ns == URD_FOREVER ? NULL : &timeout, NULL);
+    int n = wait_ready(poller->epoll_fd, ready, timeout_ns);
+    (void)atomic_load_explicit(&poller->registered, memory_order_acquire);
     for (int i = 0; i < n; i++) {
         if (ready[i].data.u64 == WAKE) {
             wake_taken(poller);

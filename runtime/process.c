@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runtime/blocking.h"
+#include "runtime/blocking_internal.h"
 #include "runtime/errno_internal.h"
 #include "runtime/net.h"
 #include "runtime/poller_internal.h"
@@ -220,7 +220,7 @@ static urd_err run(struct urd_cx *cx, struct feed *feed, uint64_t deadline_ns,
     if (err != URD_OK) return err;
     feed->out.bytes[0] = feed->err.bytes[0] = '\0';
 
-    err = urd_blocking(cx, spawn_run, &feed->child);
+    err = urd_blocking_ungated(cx, spawn_run, &feed->child);
     if (err != URD_OK) return err;
     if (feed->child.result != URD_OK) return feed->child.result;
 

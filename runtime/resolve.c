@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "runtime/blocking.h"
+#include "runtime/blocking_internal.h"
 #include "runtime/net.h"
 #include "runtime/task_internal.h"
 
@@ -63,7 +63,7 @@ urd_err urd_resolve(struct urd_cx *cx, const char *host_port, struct urd_address
 
     struct resolve_call call = { 0 };
     if (!split(host_port, &call)) return URD_E_INVALID;
-    err = urd_blocking(cx, resolve_run, &call);
+    err = urd_blocking_ungated(cx, resolve_run, &call);
     if (err != URD_OK) return err;
     if (call.err == URD_OK) *ret = call.address;
     return call.err;
