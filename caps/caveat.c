@@ -157,12 +157,12 @@ static bool admits(enum urd_caps_glob_kind kind, struct urd_caps_bytes list, con
 
 static bool holds_action(const struct urd_caps_predicate *p, const struct urd_caps_request *r)
 {
-    return admits(URD_CAPS_GLOB_ACTION, p->value, r->action);
+    return r->any_action || admits(URD_CAPS_GLOB_ACTION, p->value, r->action);
 }
 
 static bool holds_resource(const struct urd_caps_predicate *p, const struct urd_caps_request *r)
 {
-    return admits(URD_CAPS_GLOB_RESOURCE, p->value, r->resource);
+    return r->any_resource || admits(URD_CAPS_GLOB_RESOURCE, p->value, r->resource);
 }
 
 static bool holds_fresh(const struct urd_caps_predicate *p, const struct urd_caps_request *r)

@@ -98,6 +98,8 @@ struct urd_caps_request {
     uint64_t leeway_ns;   /* granted to `time >=` only; usually URD_CAPS_LEEWAY_NS_DEFAULT */
     const char *action;   /* `saga.submit` */
     const char *resource; /* `saga/book-trip`, canonical */
+    bool any_action;      /* judge no action caveat, no resource caveat: the caller holds what it */
+    bool any_resource;    /* then does against the grant, item by item (urd_caps_grant_allows()) */
     const char *region;   /* the saga it comes from or is for */
     const char *task;     /* the step it comes from or is for */
     const struct urd_caps_pair *pairs; /* custom context; names may repeat */

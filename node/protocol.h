@@ -54,7 +54,7 @@
 #define NODE_DIGEST_BYTES        32u
 #define NODE_TOKEN_BYTES_MAX     65536u
 #define NODE_PREDICATE_BYTES_MAX 4096u
-#define NODE_DOCUMENT_BYTES_MAX  (4u << 20) /* of a saga */
+#define NODE_DOCUMENT_BYTES_MAX  (10u << 20) /* of a saga */
 #define NODE_INPUT_BYTES_MAX                                                                       \
     (4u << 20) /* of a dispatched step; an undo's holds input and result                           \
                 */
@@ -63,7 +63,7 @@
 #define NODE_MESSAGE_BYTES_MAX  4096u       /* a sentence, a reason, a note */
 #define NODE_PATH_BYTES_MAX     4095u
 #define NODE_MANIFEST_BYTES_MAX (16u << 20)
-#define NODE_DIGESTS_BYTES_MAX  (2u << 20) /* 65536 blocks at once */
+#define NODE_DIGESTS_BYTES_MAX  (256u << 10) /* one batch of 4096 block digests */
 #define NODE_PEM_BYTES_MAX      16384u
 #define NODE_CSR_BYTES_MAX      4096u
 #define NODE_URL_BYTES_MAX      320u
