@@ -276,12 +276,12 @@ static urd_err unknown(const char *why, struct saga_answer *ret)
     return URD_OK;
 }
 
-/* When @e, as it now stands, has waited long enough. */
+/* When @e, as it now stands, has waited long enough.  READY counts as sent: it is a moment away,
+ * and nobody wakes the engine task when it comes. */
 static uint64_t patience_ns(const struct entry *e)
 {
     if (e->state == QUEUED) return e->d->take_until_ns;
-    if (e->state != SENT || e->d->run_timeout_ns == 0 || e->d->run_timeout_ns == URD_FOREVER)
-        return URD_FOREVER;
+    if (e->d->run_timeout_ns == 0 || e->d->run_timeout_ns == URD_FOREVER) return URD_FOREVER;
     return e->heard_ns + e->d->run_timeout_ns;
 }
 
@@ -307,7 +307,8 @@ static urd_err drive(struct node_dispatch *dispatch, struct urd_cx *cx, struct e
             err = urd_notify_wait(cx, &e->changed, patience_ns(e));
             if (err == URD_E_TIMEOUT && urd_cx_now(cx) >= patience_ns(e)) {
                 if (e->state == QUEUED) return not_taken("no worker for it", ret);
-                return unknown("no answer in time", ret);
+                if (e->state == SENT) return unknown("no answer in time", ret);
+                e->heard_ns = urd_cx_now(cx);
             }
             if (err != URD_OK && err != URD_E_TIMEOUT) return err;
             break;
