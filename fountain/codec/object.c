@@ -5,7 +5,8 @@
 
 #include "fountain/codec/fountain.h"
 
-/* --- encoding ------------------------------------------------------------------------ */
+/* --- encoding -----------------------------------------------------------------------------------
+ */
 
 struct encoder_block {
     struct urd_fountain_encoder *encoder; /* NULL: not made */
@@ -133,7 +134,8 @@ void urd_fountain_object_encoder_free(struct urd_fountain_object_encoder *object
     free(object);
 }
 
-/* --- decoding ------------------------------------------------------------------------ */
+/* --- decoding -----------------------------------------------------------------------------------
+ */
 
 struct decoder_block {
     struct urd_fountain_decoder *decoder; /* NULL: not made, or dropped */

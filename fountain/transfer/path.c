@@ -73,11 +73,13 @@ void urd_fountain_path_challenge(struct urd_fountain_path *path, uint64_t now_ns
     memcpy(ret, path->challenge, URD_FOUNTAIN_CHALLENGE_LEN);
 }
 
-void urd_fountain_path_response(struct urd_fountain_path *path, const struct urd_address *from,
+void urd_fountain_path_response(struct urd_fountain_path *path, uint64_t now_ns,
+                                const struct urd_address *from,
                                 const uint8_t response[static URD_FOUNTAIN_CHALLENGE_LEN])
 {
     if (!path->challenge_set || !urd_address_equal(&path->address, from)) return;
     if (sodium_memcmp(path->challenge, response, URD_FOUNTAIN_CHALLENGE_LEN) != 0) return;
+    if (!path->validated) path->rtt_ns = now_ns - path->challenge_ns;
     path->validated = true;
     path->proven = path->address;
 }

@@ -25,6 +25,7 @@ struct urd_fountain_path {
     uint64_t bytes_in, bytes_out; /* with address, since it became that */
     uint64_t contact_ns;          /* when something went to an address not heard from */
     uint64_t challenge_ns;        /* when the challenge was sent last; 0: never */
+    uint64_t rtt_ns;              /* from a challenge to its response; 0: none came */
     uint8_t challenge[URD_FOUNTAIN_CHALLENGE_LEN];
     bool challenge_set;
 };
@@ -44,8 +45,10 @@ bool urd_fountain_path_challenge_due(const struct urd_fountain_path *path, uint6
 void urd_fountain_path_challenge(struct urd_fountain_path *path, uint64_t now_ns,
                                  const uint8_t fresh[static URD_FOUNTAIN_CHALLENGE_LEN],
                                  uint8_t ret[static URD_FOUNTAIN_CHALLENGE_LEN]);
-/* A response came from @from: validates the address if it is right and came from there. */
-void urd_fountain_path_response(struct urd_fountain_path *path, const struct urd_address *from,
+/* A response came from @from at @now_ns: validates the address if it is right and came from there.
+ */
+void urd_fountain_path_response(struct urd_fountain_path *path, uint64_t now_ns,
+                                const struct urd_address *from,
                                 const uint8_t response[static URD_FOUNTAIN_CHALLENGE_LEN]);
 
 #endif

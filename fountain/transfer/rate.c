@@ -20,7 +20,7 @@
 #define START_BYTES_S      1250000.0           /* 10 Mbit/s */
 #define PACE_MIN_BYTES_S   8000.0
 #define PACE_MAX_BYTES_S   5.0e9
-#define SILENCE_MIN_NS     UINT64_C(200000000)
+#define SILENCE_MIN_NS     UINT64_C(100000000)
 #define SILENCE_PAUSE_NS   (30 * SECOND_NS)
 #define OUTAGE_NS          UINT64_C(500000000) /* a gap that makes the history useless */
 #define SAMPLE_DATAGRAMS   64u                 /* fewer say nothing about loss */
@@ -30,6 +30,7 @@
 #define COMPETE_REDUCTIONS 4u
 #define COMPETE_RTTS       12u
 #define PLATEAU_ROUNDS     2u
+#define START_LEAD         6.0
 
 /* What the modes differ in. */
 struct manner {
@@ -184,7 +185,19 @@ static const struct urd_fountain_rate_point *point_before(const struct urd_fount
     return NULL;
 }
 
-/* D and p over the last window, longer for p when it holds too few datagrams to say anything. */
+/* The loss since @first. */
+static double loss_since(const struct urd_fountain_rate *rate,
+                         const struct urd_fountain_rate_point *first, double *ret_sent)
+{
+    const struct urd_fountain_rate_point *last = point_back(rate, 0);
+    double sent = (double)(last->highest - first->highest);
+    double came = (double)(last->received - first->received);
+    *ret_sent = sent;
+    return came >= sent ? 0 : 1 - came / sent;
+}
+
+/* D and p over the last window; longer for p when it holds too few datagrams to say anything, the
+ * more the lossier the path is. */
 static bool window_measure(struct urd_fountain_rate *rate)
 {
     if (rate->points_count < 2) return false;
@@ -193,20 +206,32 @@ static bool window_measure(struct urd_fountain_rate *rate)
     if (first == NULL) return false;
     rate->D = (double)(last->wire_bytes - first->wire_bytes) * 1e6 /
               (uint32_t)(last->newest_us - first->newest_us);
-    first = point_before(rate, window_of(rate) / 1000, SAMPLE_DATAGRAMS);
+    uint64_t enough = SAMPLE_DATAGRAMS + (uint64_t)(1000 * rate->p);
+    first = point_before(rate, window_of(rate) / 1000, enough);
     if (first == NULL) return false;
-    uint64_t came = last->received - first->received;
-    rate->sent = (double)(last->highest - first->highest);
-    rate->p = (double)came >= rate->sent ? 0 : 1 - (double)came / rate->sent;
+    rate->p = loss_since(rate, first, &rate->sent);
     rate->measured = true;
     return true;
 }
 
-/* The standard deviation of a loss measured over the last window, if the truth were @p. */
-static double p_noise(const struct urd_fountain_rate *rate, double p)
+/* The standard deviation of a loss measured over @sent datagrams, if the truth is @p. */
+static double p_noise(double p, double sent)
 {
     p = clamp(p, 0.02, 0.5);
-    return sqrt(p * (1 - p) / rate->sent);
+    return sqrt(p * (1 - p) / sent);
+}
+
+/* A sample for p0: over more than a window, and one deviation up, for the least of many noisy
+ * values is too low. */
+static void p0_sample(struct urd_fountain_rate *rate, uint64_t now_ns)
+{
+    uint64_t enough = 4 * (SAMPLE_DATAGRAMS + (uint64_t)(1000 * rate->p));
+    const struct urd_fountain_rate_point *first =
+        point_before(rate, 3 * window_of(rate) / 1000, enough);
+    bool none = !isfinite(least_get(&rate->p_least));
+    if (first == NULL && !none) return;
+    double sent = rate->sent, p = first == NULL ? rate->p : loss_since(rate, first, &sent);
+    least_add(&rate->p_least, now_ns, p + p_noise(p, sent));
 }
 
 static bool loss_congested(const struct urd_fountain_rate *rate, uint64_t now_ns)
@@ -214,7 +239,8 @@ static bool loss_congested(const struct urd_fountain_rate *rate, uint64_t now_ns
     if (rate->phase != URD_FOUNTAIN_PHASE_START &&
         (rate->raised_ns == 0 || now_ns - rate->raised_ns > 3 * window_of(rate)))
         return false; /* nothing was raised: whatever is lost is lost to something else */
-    double p0 = urd_fountain_rate_p0(rate), noise = 3 * p_noise(rate, rate->p > p0 ? rate->p : p0);
+    double p0 = urd_fountain_rate_p0(rate),
+           noise = 3 * p_noise(rate->p > p0 ? rate->p : p0, rate->sent);
     return rate->p > p0 + (noise > LOSS_MARGIN ? noise : LOSS_MARGIN);
 }
 
@@ -280,7 +306,9 @@ static void start_report(struct urd_fountain_rate *rate, uint64_t now_ns)
     }
     if (now_ns < rate->limited_ns && measured) return; /* no use in promising more */
     if (now_ns - rate->doubled_ns >= rtt_of(rate) / 2) {
-        rate->base *= 2;
+        rate->base *= 2; /* D lags by a round, two doublings */
+        if (measured && rate->base > START_LEAD * delivered(rate))
+            rate->base = START_LEAD * delivered(rate);
         rate->doubled_ns = now_ns;
     }
 }
@@ -313,16 +341,18 @@ void urd_fountain_rate_report(struct urd_fountain_rate *rate, uint64_t now_ns,
         rate->measured = false;
         rate->raised_ns = 0;
         rate->breaker = 1;
+        if (rate->phase != URD_FOUNTAIN_PHASE_START)
+            phase_enter(rate, URD_FOUNTAIN_PHASE_CRUISE, now_ns);
     }
     rate->report_ns = now_ns;
     rtt_take(rate, now_ns, report);
     delay_take(rate, now_ns, report);
-    const struct urd_fountain_rate_point *last = point_back(rate, 0);
-    if (rate->points_count > 0 && report->newest_us == last->newest_us) return; /* nothing new */
+    if (rate->heard && report->newest_us == point_back(rate, 0)->newest_us)
+        return; /* nothing new */
+    rate->heard = true;
     point_add(rate, now_ns, report);
     bool measured = window_measure(rate);
-    if (measured) /* one deviation up: the least of many noisy values is too low */
-        least_add(&rate->p_least, now_ns, rate->p + p_noise(rate, rate->p));
+    if (measured) p0_sample(rate, now_ns);
     if (rate->options.mode == URD_FOUNTAIN_RATE_FIXED) return;
     if (rate->phase == URD_FOUNTAIN_PHASE_START)
         start_report(rate, now_ns);
@@ -346,7 +376,7 @@ static void silence_tick(struct urd_fountain_rate *rate, uint64_t now_ns)
 void urd_fountain_rate_tick(struct urd_fountain_rate *rate, uint64_t now_ns)
 {
     silence_tick(rate, now_ns);
-    if (rate->options.mode == URD_FOUNTAIN_RATE_FIXED) return;
+    if (rate->options.mode == URD_FOUNTAIN_RATE_FIXED || rate->breaker < 1) return;
     uint64_t in_phase = now_ns - rate->phase_ns, window = window_of(rate);
     switch (rate->phase) {
     case URD_FOUNTAIN_PHASE_START:

@@ -69,6 +69,7 @@ struct urd_fountain_rate {
     uint64_t probe_p0_ns; /* when p0 was looked for last */
     struct urd_fountain_rate_point points[URD_FOUNTAIN_RATE_HISTORY];
     unsigned points_head, points_count;
+    bool heard; /* points[points_head] was set once */
 };
 
 void urd_fountain_rate_init(struct urd_fountain_rate *rate,

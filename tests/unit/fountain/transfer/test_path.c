@@ -24,7 +24,7 @@ static void prove(struct urd_fountain_path *path, const struct urd_address *from
     uint8_t challenge[8];
     assert_true(urd_fountain_path_challenge_due(path, now_ns));
     urd_fountain_path_challenge(path, now_ns, fresh, challenge);
-    urd_fountain_path_response(path, from, challenge);
+    urd_fountain_path_response(path, now_ns, from, challenge);
 }
 
 static void an_unproven_address_gets_three_times_what_it_sent(void **state)
@@ -63,16 +63,16 @@ static void only_the_right_echo_from_the_right_place_proves(void **state)
     uint8_t challenge[8];
     urd_fountain_path_init(&path, &nobody);
     urd_fountain_path_heard(&path, &a, 100, true);
-    urd_fountain_path_response(&path, &a, (const uint8_t[8]){ 0 }); /* never challenged */
+    urd_fountain_path_response(&path, 1, &a, (const uint8_t[8]){ 0 }); /* never challenged */
     assert_false(path.validated);
     urd_fountain_path_challenge(&path, 1, fresh, challenge);
-    urd_fountain_path_response(&path, &b, challenge);
+    urd_fountain_path_response(&path, 1, &b, challenge);
     assert_false(path.validated);
     challenge[7] ^= 1;
-    urd_fountain_path_response(&path, &a, challenge);
+    urd_fountain_path_response(&path, 1, &a, challenge);
     assert_false(path.validated);
     challenge[7] ^= 1;
-    urd_fountain_path_response(&path, &a, challenge);
+    urd_fountain_path_response(&path, 1, &a, challenge);
     assert_true(path.validated);
 }
 
