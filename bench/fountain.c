@@ -1,11 +1,9 @@
-/* bench_fountain [--json] [--seconds S] [K ...]: how fast the codec makes and takes symbols of 1280
- * bytes.
+/* bench_fountain [--json] [--seconds S] [K ...]: how fast the codec is with symbols of 1280 bytes.
  *
  *   plan      the elimination for a K', which an encoder does once and keeps
  *   encode    a block's intermediate symbols, the plan being there
  *   repair    K repair symbols, the intermediate ones being there
- *   decode p  K + 2 symbols put into a decoder, p % of the source symbols among them lost; to the
- * block
+ *   decode p  a block from K + 2 symbols at most, p % of its source symbols being lost
  *
  * MB/s of source data (10^6 bytes), the median of as many runs as fit in S seconds (default 0.5).
  */

@@ -4,7 +4,8 @@
  *
  * The ready lane has two ends.  What was just spawned or woken runs next (last in, first out): its
  * data is in the cache, and a tree of tasks is walked depth first, so that few stacks are live at
- * once.  What has yielded or came from elsewhere queues.  Every FAIR_EVERY-th turn goes to those
+ * once.  What has yielded, was woken by its timer or together with others, or came from elsewhere,
+ * queues.  Every FAIR_EVERY-th turn goes to those
  * who wait longest, so that nobody starves behind two tasks that wake each other for ever. */
 #include "runtime/scheduler_internal.h"
 
@@ -55,7 +56,8 @@ static enum urd_lane lane_for(const struct urd_task *t, enum urd_ready how)
     if (how != URD_READY_SPAWNED && urd_task_cancelled(t) != URD_CANCEL_NONE && !urd_task_masked(t))
         return URD_LANE_CANCEL;
     if (how == URD_READY_YIELDED) return URD_LANE_FIFO; /* it asked that others run */
-    return t->cx.budget.deadline_ns != URD_FOREVER ? URD_LANE_TIMED : URD_LANE_LIFO;
+    if (t->cx.budget.deadline_ns != URD_FOREVER) return URD_LANE_TIMED;
+    return how == URD_READY_IN_ORDER ? URD_LANE_FIFO : URD_LANE_LIFO;
 }
 
 static bool can_be_stolen(const struct urd_task *t)

@@ -35,24 +35,38 @@ bool urd_task_claim_cancel(struct urd_task *t)
     return claim(t, true, URD_WAKE_CANCELLED);
 }
 
-void urd_unpark(struct urd_task *t)
+static void unpark(struct urd_task *t, enum urd_ready how)
 {
     bool foreign = urd_worker_current() == NULL;
     if (foreign) (void)__atomic_fetch_add(&urd_foreign_, 1, __ATOMIC_SEQ_CST);
     URD_TRACE(WAKE, t->id, t->woken_by);
+    t->ready_how = how;
     if (__atomic_fetch_or(&t->handoff, URD_HANDOFF_WOKEN, __ATOMIC_ACQ_REL) != 0)
-        urd_task_ready(t, URD_READY_WOKEN);
+        urd_task_ready(t, how);
     if (foreign) (void)__atomic_fetch_sub(&urd_foreign_, 1, __ATOMIC_SEQ_CST);
 }
 
-void urd_unpark_all(struct urd_task *chain)
+void urd_unpark(struct urd_task *t)
+{
+    unpark(t, URD_READY_WOKEN);
+}
+
+static void unpark_in_order(struct urd_task *chain)
 {
     while (chain != NULL) {
         struct urd_task *t = chain;
         chain = t->run_next;
         t->run_next = NULL;
-        urd_unpark(t);
+        unpark(t, URD_READY_IN_ORDER);
     }
+}
+
+void urd_unpark_all(struct urd_task *chain)
+{
+    if (chain != NULL && chain->run_next == NULL)
+        urd_unpark(chain);
+    else
+        unpark_in_order(chain);
 }
 
 static void waitlist_append(struct urd_waitlist *list, struct urd_task *t)
@@ -161,7 +175,7 @@ void urd_timers_fire(struct urd_worker *w, uint64_t now_ns)
     }
     next_timer_set(w);
     urd_spin_unlock(&w->timer_lock);
-    urd_unpark_all(first);
+    unpark_in_order(first);
 }
 
 static void list_leave(struct urd_task *t, struct urd_waitlist *list, uint32_t *lock)

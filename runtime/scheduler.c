@@ -79,7 +79,7 @@ static void after(struct urd_worker *w, struct urd_task *t)
         break;
     case URD_LEAVE_PARK:
         if (__atomic_fetch_or(&t->handoff, URD_HANDOFF_LEFT, __ATOMIC_ACQ_REL) != 0)
-            urd_task_ready(t, URD_READY_WOKEN);
+            urd_task_ready(t, t->ready_how);
         break;
     case URD_LEAVE_DONE:
         urd_stack_give(&w->runtime->stacks, &w->stacks, t->stack);

@@ -35,6 +35,9 @@ enum urd_wake { URD_WAKE_GIVEN, URD_WAKE_TIMEOUT, URD_WAKE_CANCELLED };
 #define URD_HANDOFF_LEFT  1u
 #define URD_HANDOFF_WOKEN 2u
 
+/* How a task came to be ready; in order: woken together with others, or by its timer. */
+enum urd_ready { URD_READY_SPAWNED, URD_READY_WOKEN, URD_READY_IN_ORDER, URD_READY_YIELDED };
+
 enum urd_lane { URD_LANE_NONE, URD_LANE_CANCEL, URD_LANE_TIMED, URD_LANE_LIFO, URD_LANE_FIFO };
 
 struct urd_cx {
@@ -80,6 +83,7 @@ struct urd_task {
     uint32_t claim;   /* atomic */
     uint32_t handoff; /* atomic */
     enum urd_wake woken_by;
+    enum urd_ready ready_how;
     struct urd_task *wait_prev, *wait_next;
     bool waiting;    /* linked in a wait list; under the list's lock */
     uint32_t wait_n; /* what a waiter wants of a semaphore */
@@ -254,7 +258,6 @@ void urd_stack_run(void *stack);
 
 /* ---- lanes.c ---- */
 
-enum urd_ready { URD_READY_SPAWNED, URD_READY_WOKEN, URD_READY_YIELDED };
 /* Put @t, which does not run, in a lane of the worker that shall run it, and wake who should know.
  */
 void urd_task_ready(struct urd_task *t, enum urd_ready how);

@@ -169,11 +169,4 @@ struct saga_engine_stats {
 };
 void saga_engine_stats(struct saga_engine *engine, struct saga_engine_stats *ret);
 
-/* --- ids -------------------------------------------------------------------------------------- */
-
-/* A ULID: 48 bits of milliseconds and 80 of chance, Crockford's base 32 in text. */
-void saga_id_print(const uint8_t id[SAGA_ID_BYTES], char ret[SAGA_ID_TEXT_BYTES]);
-/* False, @ret untouched: not the text of an id (26 letters or digits, either case). */
-URD_MUST_USE bool saga_id_parse(const char *text, uint8_t ret[SAGA_ID_BYTES]);
-
 #endif

@@ -11,6 +11,7 @@
 #ifndef SAGA_MACHINE_H
 #define SAGA_MACHINE_H
 
+#include "saga/id.h"
 #include "saga/records.h"
 
 enum saga_state {
@@ -50,8 +51,9 @@ struct saga_work {
     /* durable */
     enum saga_phase phase;
     enum saga_undone undone;
-    bool maybe;                       /* an attempt was unknown: from now on only done settles it */
-    bool by_hand;                     /* done, on a person's word */
+    bool maybe;   /* an attempt was unknown: from now on only done settles it */
+    bool trusted; /* a person looked and had it asked again: the next fail settles it */
+    bool by_hand; /* done, on a person's word */
     uint32_t attempts, undo_attempts; /* the highest that a record told of */
     uint32_t blockers; /* steps of its batch that have to be done before it is sent */
     char *input, *compensation, *result, *error, *store; /* NULL: none (JSON: null) */
@@ -59,6 +61,7 @@ struct saga_work {
 
     /* volatile: of the do while going forward, of the undo while going back */
     bool running;     /* its dispatch has not answered */
+    uint32_t attempt; /* number of the dispatch last sent */
     bool taken;       /* somebody has it */
     bool later;       /* it answered `later` */
     bool do_running;  /* going back: the do's dispatch has not answered yet */
@@ -73,7 +76,7 @@ struct saga_signal {
 };
 
 struct saga {
-    uint8_t id[16];
+    uint8_t id[SAGA_ID_BYTES];
     uint64_t seq; /* records applied */
 
     /* from Accepted */
@@ -89,6 +92,7 @@ struct saga {
     enum saga_state paused_in; /* PAUSED: what goes on at a resume */
     bool backward;             /* Compensating is there */
     bool past_pivot;           /* its intent is there and it has not failed */
+    bool turned;               /* something made it turn back; Compensating follows */
     bool cancel, expired;      /* asked to turn back; its deadline has passed */
     enum saga_why why;
     uint32_t why_step; /* steps_len: none */
@@ -116,7 +120,7 @@ struct saga {
 };
 
 /* An empty saga.  Errors: URD_E_NOMEM. */
-URD_MUST_USE urd_err saga_new(const uint8_t id[16], struct saga **ret);
+URD_MUST_USE urd_err saga_new(const uint8_t id[SAGA_ID_BYTES], struct saga **ret);
 /* NULL is allowed. */
 void saga_free(struct saga *saga);
 
@@ -132,6 +136,15 @@ void saga_recovered(struct saga *saga);
 /* Whether a verb with @request was applied before, and as which kind of record. */
 URD_MUST_USE bool saga_request_known(const struct saga *saga, const char *request,
                                      enum saga_record_kind *ret);
+
+/* The signal that @step, a built-in Receive, waits for; NULL: it is another sort of step. */
+const char *saga_step_signal(const struct saga_step *step);
+
+/* The batch @step is in. */
+uint32_t saga_batch_of(const struct saga *saga, uint32_t step);
+
+/* Whether @step took or may have taken effect and that has to be undone, or seen to. */
+bool saga_needs_undo(const struct saga *saga, uint32_t step);
 
 /* Step @step's result, parsed; NULL: none.  For json_decref(). */
 json_t *saga_result(const struct saga *saga, uint32_t step);

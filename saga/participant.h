@@ -22,17 +22,13 @@
 #include <stdint.h>
 
 #include "runtime/cx.h"
+#include "saga/id.h"
 #include "saga/kinds.h"
 
-#define SAGA_ID_BYTES         16u
-#define SAGA_ID_TEXT_BYTES    27u        /* a ULID in text, with the NUL */
-#define SAGA_EFFECT_KEY_BYTES 48u        /* "ULID.STEP.do", with the NUL */
 #define SAGA_STORE_BYTES      64u        /* a guard store's id, with the NUL */
 #define SAGA_RESULT_BYTES_MAX (1u << 20) /* a step's result, JSON text */
 #define SAGA_INPUT_BYTES_MAX  (2u << 20) /* a step's resolved input, JSON text */
 #define SAGA_REASON_BYTES_MAX 1024u      /* longer ones are cut */
-
-enum saga_direction { SAGA_DO, SAGA_UNDO };
 
 /* What is asked.  Borrowed by the participant until dispatch() returns. */
 struct saga_dispatch {

@@ -46,7 +46,8 @@ urd_err storage_committer_run(struct urd_cx *cx, void *committer);
 /* Take no more; returns at once.  From any task or thread. */
 void storage_committer_close(struct storage_committer *committer);
 
-/* Run @run(tx, @arg) in the next group and wait until it is durable.  Blocks.
+/* Run @run(tx, @arg) in the next group and wait until it is durable.  Blocks.  A refusal is told
+ * when what it was decided on is durable too.
  *
  * Not yet taken into a group: a cancel (or the budget's end) withdraws it, URD_E_CANCELLED /
  * URD_E_TIMEOUT, and it never runs.  Taken: the wait is masked and the answer is the outcome.
@@ -66,10 +67,11 @@ struct storage_op {
     storage_op_fn run;
     void *arg;
     bool ending; /* may use the reserve */
-    /* Called once by the committer's task when settled, before @done is set; must not block.  May
-     * be NULL.  If it gives @op's memory away, nobody may be waiting on @done. */
+    /* Called once by the committer's task when settled, instead of setting @done, as the last touch
+     * of
+     * @op; must not block.  NULL: @done is set. */
     void (*settled)(struct storage_op *op);
-    struct urd_event done; /* set when settled */
+    struct urd_event done; /* made ready by storage_commit_submit(), set when settled */
     urd_err err;           /* then: URD_OK it is durable, else why not; as storage_commit() */
     /* private */
     struct storage_op *next, *prev;

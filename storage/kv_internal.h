@@ -36,9 +36,10 @@ struct storage_tx {
     struct storage_tree writes; /* entries sealed; deletes are entries too */
     struct storage_tree_edit edit;
     struct storage_group_buffer group;
-    uint64_t lsn;    /* of the group, if it gets records */
-    urd_err doomed;  /* why the operation (or, outside one, the transaction) cannot succeed */
-    bool overflowed; /* a limit of the transaction was passed: it may fit another */
+    uint64_t lsn;       /* of the group, if it gets records */
+    urd_err doomed;     /* why the operation (or, outside one, the transaction) cannot succeed */
+    uint64_t mutations; /* puts, deletes and appends so far, undone ones too */
+    bool overflowed;    /* a limit of the transaction was passed: it may fit another */
 };
 
 struct storage_watch {

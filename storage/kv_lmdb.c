@@ -11,6 +11,7 @@
  * space is harmless; any other failure of a commit means that the disk is not to be believed;
  *   - MDB_APPEND fills pages to the brim: journal keys, the greatest of all, are put with it.
  *
+ * Pages have no checksum in LMDB, so the file is looked over before it is mapped (lmdb_check.c).
  * The reserve (lmdb_space.c) is what ordinary commits must leave free in the map and on the disk.
  */
 #include <assert.h>
@@ -75,18 +76,7 @@ static MDB_txn *take_idle(struct lmdb *db)
     return txn;
 }
 
-/* Keep a read transaction for the next reader; false: there are enough. */
-static bool keep_idle(struct lmdb *db, MDB_txn *txn)
-{
-    mdb_txn_reset(txn);
-    storage_spin_lock(&db->lock);
-    bool room = db->idle_count < LMDB_IDLE_MAX;
-    if (room) db->idle[db->idle_count++] = txn;
-    storage_spin_unlock(&db->lock);
-    return room;
-}
-
-static urd_err begin_read(struct lmdb *db, MDB_txn **ret)
+urd_err lmdb_read_begin(struct lmdb *db, MDB_txn **ret)
 {
     MDB_txn *txn = take_idle(db);
     if (txn == NULL) return lmdb_err(mdb_txn_begin(db->env, NULL, MDB_RDONLY, ret));
@@ -99,14 +89,24 @@ static urd_err begin_read(struct lmdb *db, MDB_txn **ret)
     return URD_OK;
 }
 
+void lmdb_read_end(struct lmdb *db, MDB_txn *txn)
+{
+    mdb_txn_reset(txn);
+    storage_spin_lock(&db->lock);
+    bool room = db->idle_count < LMDB_IDLE_MAX;
+    if (room) db->idle[db->idle_count++] = txn;
+    storage_spin_unlock(&db->lock);
+    if (!room) mdb_txn_abort(txn);
+}
+
 static urd_err view_open(void *impl, bool write, void **ret_view)
 {
     struct lmdb *db = impl;
     struct lmdb_view *view = malloc(sizeof *view);
     if (view == NULL) return URD_E_NOMEM;
     *view = (struct lmdb_view){ .db = db, .write = write };
-    urd_err err =
-        write ? lmdb_err(mdb_txn_begin(db->env, NULL, 0, &view->txn)) : begin_read(db, &view->txn);
+    urd_err err = write ? lmdb_err(mdb_txn_begin(db->env, NULL, 0, &view->txn))
+                        : lmdb_read_begin(db, &view->txn);
     if (err != URD_OK) {
         free(view);
         return err;
@@ -119,7 +119,10 @@ static void view_close(void *impl, void *opaque)
 {
     struct lmdb *db = impl;
     struct lmdb_view *view = opaque;
-    if (view->write || !keep_idle(db, view->txn)) mdb_txn_abort(view->txn);
+    if (view->write)
+        mdb_txn_abort(view->txn);
+    else
+        lmdb_read_end(db, view->txn);
     free(view);
 }
 
@@ -220,7 +223,7 @@ static urd_err apply_one(void *arg, struct storage_entry *entry)
 static urd_err commit(void *impl, void *opaque, const struct storage_tree *writes, bool use_reserve)
 {
     struct lmdb_view *view = opaque;
-    urd_err err = lmdb_space_admit(impl, view->txn, writes, use_reserve);
+    urd_err err = lmdb_space_admit(impl, writes, use_reserve);
     if (err == URD_OK) err = storage_tree_each(writes, apply_one, view);
     if (err == URD_OK)
         err = lmdb_err(mdb_txn_commit(view->txn)); /* frees the transaction, whatever it answers */
@@ -417,7 +420,8 @@ urd_err storage_lmdb_open(const char *path, const struct storage_lmdb_options *o
     db->reserve_bytes = o.options.reserve_bytes;
     err = lock_dir(&o, &db->lock_fd);
     if (err != URD_OK) goto fail;
-    err = open_env(&o, db);
+    err = lmdb_check(path, errmsg, errmsg_len);
+    if (err == URD_OK) err = open_env(&o, db);
     if (err != URD_OK) goto fail_lock;
     err = storage_open(&driver, db, &open_options, ret, errmsg, errmsg_len);
     if (err != URD_OK) goto fail_env;

@@ -37,13 +37,22 @@ struct lmdb_view {
 /* LMDB's and the system's codes, as ours. */
 urd_err lmdb_err(int code);
 
+/* Begin a read transaction, or renew a kept one; end it, and keep it. */
+URD_MUST_USE urd_err lmdb_read_begin(struct lmdb *db, MDB_txn **ret);
+void lmdb_read_end(struct lmdb *db, MDB_txn *txn);
+
 /* "@dir/@name" in @ret; false when it is too long. */
 bool lmdb_path(char ret[LMDB_PATH_MAX], const char *dir, const char *name);
 
 /* Whether @writes may be committed: URD_OK, or URD_E_STORAGE_FULL when they would eat into the
  * reserve and may not. */
-URD_MUST_USE urd_err lmdb_space_admit(struct lmdb *db, MDB_txn *txn,
-                                      const struct storage_tree *writes, bool use_reserve);
+URD_MUST_USE urd_err lmdb_space_admit(struct lmdb *db, const struct storage_tree *writes,
+                                      bool use_reserve);
+
+/* Look over the data file in directory @path, which nobody writes now and LMDB has not mapped yet;
+ * none, or an empty one, is fine.  Errors: URD_E_CORRUPT, and the sentence names page and fault;
+ * URD_E_IO; URD_E_SYSTEM. */
+URD_MUST_USE urd_err lmdb_check(const char *path, char *errmsg, size_t errmsg_len);
 
 /* As storage_backup(). */
 urd_err lmdb_backup(void *impl, const char *path, char *errmsg, size_t errmsg_len);

@@ -23,17 +23,23 @@ static uint64_t pages_needed(const struct lmdb *db, const struct storage_tree *w
     return 2 * writes->count + 2 * (writes->bytes / db->page_bytes) + DEPTH_PAGES + OVERHEAD_PAGES;
 }
 
-/* Pages on the free list.  Some may still be seen by readers; the estimate above covers them. */
-static urd_err count_free(MDB_txn *txn, uint64_t *ret_pages)
+/* Pages on the free list as committed; LMDB shows it to read transactions only.  Some may still be
+ * seen by readers; the estimate above covers them. */
+static urd_err count_free(struct lmdb *db, uint64_t *ret_pages)
 {
+    MDB_txn *txn;
     MDB_cursor *cursor;
     MDB_val key, value;
     uint64_t pages = 0;
+    urd_err err = lmdb_read_begin(db, &txn);
+    if (err != URD_OK) return err;
     int code = mdb_cursor_open(txn, FREE_LIST_DBI, &cursor);
-    if (code != MDB_SUCCESS) return lmdb_err(code);
-    while ((code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS)
-        pages += *(const size_t *)value.mv_data; /* an entry begins with how many it names */
-    mdb_cursor_close(cursor);
+    if (code == MDB_SUCCESS) {
+        while ((code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS)
+            pages += *(const size_t *)value.mv_data; /* an entry begins with how many it names */
+        mdb_cursor_close(cursor);
+    }
+    lmdb_read_end(db, txn);
     if (code != MDB_NOTFOUND) return lmdb_err(code);
     *ret_pages = pages;
     return URD_OK;
@@ -54,8 +60,7 @@ static void hold(struct lmdb *db, uint64_t want_bytes)
         db->cannot_hold = true;
 }
 
-urd_err lmdb_space_admit(struct lmdb *db, MDB_txn *txn, const struct storage_tree *writes,
-                         bool use_reserve)
+urd_err lmdb_space_admit(struct lmdb *db, const struct storage_tree *writes, bool use_reserve)
 {
     MDB_envinfo info;
     int code = mdb_env_info(db->env, &info);
@@ -69,7 +74,7 @@ urd_err lmdb_space_admit(struct lmdb *db, MDB_txn *txn, const struct storage_tre
     uint64_t left = end_pages > file_pages ? end_pages - file_pages : 0;
     if (left >= want_pages) return URD_OK;
     uint64_t reusable = 0;
-    urd_err err = count_free(txn, &reusable);
+    urd_err err = count_free(db, &reusable);
     if (err != URD_OK) return err;
     return left + reusable >= want_pages ? URD_OK : URD_E_STORAGE_FULL;
 }

@@ -108,6 +108,7 @@ static bool fits(const struct storage_tx *tx, size_t more)
 static urd_err put_entry(struct storage_tx *tx, struct storage_entry *entry)
 {
     urd_err err = storage_tree_put(&tx->writes, &tx->edit, entry);
+    tx->mutations++;
     if (err != URD_OK) storage_entry_unref(entry);
     return err;
 }
@@ -235,6 +236,7 @@ urd_err storage_tx_journal_append(struct storage_tx *tx,
     if (err != URD_OK) return doom(tx, err);
     storage_record_seal(&record, tx->group.bytes + tx->group.len);
     tx->group.len += size;
+    tx->mutations++;
     *ret_lsn = tx->lsn;
     return URD_OK;
 }

@@ -1,8 +1,7 @@
 /* Elimination over the inactive columns.
  *
  *   1. every solved column as a sum of inactive ones: bit rows, gathered in the order of the pivots
- *   2. every row without a pivot likewise; Gauss-Jordan over GF(2), keeping what each basis row is
- * made of
+ *   2. every row without a pivot likewise; Gauss-Jordan over GF(2), keeping what makes each row up
  *   3. if columns are left free (at most H are): the HDPC rows over the inactive columns, found by
  *      eliminating the solved columns from the back; a small system over GF(256)
  *

@@ -12,13 +12,11 @@
 /* The inactive columns by position 0 .. u-1 (peel.inactive).  With b_k the right side of the k-th
  * row taken, h_i that of HDPC row i, and z the free columns:
  *
- *     z_f           = sum over k < rank, i < H of coef[f][k] * b_k + coef[f][rank + i] * h_i
- *     column pivot[p] = sum of b_k over the set bits k of made_of[p], and of z over those of
- * free_bits[p]
+ *     free column f    = sum of coef[f][k] * b_k and coef[f][rank + i] * h_i, over all k and i
+ *     column pivot[p]  = sum of b_k where made_of(p) has bit k, and of z where bits(p) has z's
  *
  * b needs the forward values (section 5.4.2.2: what the pivots give when every inactive column is
- * zero) of the row's solved columns, h those of all; without free columns h is not needed at all.
- */
+ * zero) of the row's solved columns, h those of all, if there are free columns. */
 struct urd_fountain_dense {
     uint32_t u;
     uint32_t rank;       /* of the rows over GF(2) */
@@ -39,7 +37,7 @@ struct urd_fountain_dense {
 };
 
 /* Eliminate.  @pairs as urd_fountain_hdpc_pairs made them.  URD_E_NOMEM; URD_E_SHORT when the rank
- * is less than u: then only lacking and rejected are set, and urd_fountain_dense_done is still due.
+ * is less than u: then only lacking and rejected are set.  urd_fountain_dense_done is always due.
  */
 URD_MUST_USE urd_err urd_fountain_dense_init(struct urd_fountain_dense *dense,
                                              const struct urd_fountain_peel *peel,

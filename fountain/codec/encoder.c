@@ -1,10 +1,8 @@
 /* Encoding one source block.
  *
- *     source -> (plan, strip by strip) -> intermediate symbols -> any encoding symbol, a sum of a
- * few
+ *     source -> plan, strip by strip -> intermediate symbols -> a sum of a few: any encoding symbol
  *
- * Intermediate symbols are kept as they are made: strip 0 of all of them, then strip 1 of all, ...
- */
+ * Intermediate symbols are kept as they are made: strip 0 of all of them, strip 1 of all, ... */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +19,7 @@ struct urd_fountain_encoder {
     uint32_t T;
     const uint8_t *source;
     const struct urd_fountain_kernels *kernels;
-    const struct urd_fountain_plan *plan; /* NULL until needed when it is our own */
+    const struct urd_fountain_plan *plan; /* borrowed, or own_plan */
     struct urd_fountain_plan *own_plan;
     bool prepared; /* intermediate holds the symbols of source */
 

@@ -11,8 +11,8 @@
  *
  * All of it is computation: no clock, no I/O, no global state.  Nothing blocks, nothing needs
  * cancelling.  Objects are not locked: one thread at a time each; a plan is immutable and may be
- * shared. Every failure leaves its object as it was.  Kernels are chosen by what the processor has;
- * the environment variable URD_FOUNTAIN_KERNEL (plain, ssse3, avx2) asks for another one.
+ * shared.  Every failure leaves its object as it was.  Kernels are chosen by what the processor
+ * has; the environment variable URD_FOUNTAIN_KERNEL (plain, ssse3, avx2) asks for another one.
  *
  * One-letter names are those of the RFC, section 2 and 5.1.2. */
 #ifndef FOUNTAIN_CODEC_FOUNTAIN_H
@@ -32,8 +32,7 @@
 #define URD_FOUNTAIN_OTI_LEN        12u
 #define URD_FOUNTAIN_PAYLOAD_ID_LEN 4u
 
-/* --- parameters (oti.c, partition.c) ------------------------------------------------------------
- */
+/* --- parameters (oti.c, partition.c) ------------------------------------------------- */
 
 /* What sender and receiver must agree on: section 3.3.2 and 3.3.3. */
 struct urd_fountain_oti {
@@ -53,9 +52,8 @@ struct urd_fountain_wish {
     uint64_t WS;      /* largest sub-block a receiver decodes in working memory, bytes */
 };
 
-/* Is @oti one that this codec can carry out?  URD_E_INVALID when a field contradicts another (T no
- * multiple of Al, more blocks than symbols, N > T/Al, a zero), URD_E_TOO_BIG beyond F_MAX or K_MAX.
- */
+/* Can this codec carry out @oti?  URD_E_INVALID when a field contradicts another (T no multiple of
+ * Al, more blocks than symbols, N > T/Al, a zero), URD_E_TOO_BIG beyond F_MAX or K_MAX. */
 URD_MUST_USE urd_err urd_fountain_oti_validate(const struct urd_fountain_oti *oti);
 
 /* Section 4.3: T, Z and N for @wish.  URD_E_INVALID for a wish without an answer (a zero, SS*Al >
@@ -73,8 +71,7 @@ void urd_fountain_oti_encode(const struct urd_fountain_oti *oti,
 URD_MUST_USE urd_err urd_fountain_oti_parse(const uint8_t *bytes, size_t bytes_len,
                                             struct urd_fountain_oti *ret_oti);
 
-/* FEC payload id (section 3.2): SBN 8 bits, ESI 24 bits, big endian.  @esi <= URD_FOUNTAIN_ESI_MAX.
- */
+/* FEC payload id (section 3.2): SBN 8 bits, ESI 24 bits (<= URD_FOUNTAIN_ESI_MAX), big endian. */
 void urd_fountain_payload_id_encode(uint8_t sbn, uint32_t esi,
                                     uint8_t ret_bytes[URD_FOUNTAIN_PAYLOAD_ID_LEN]);
 void urd_fountain_payload_id_parse(const uint8_t bytes[URD_FOUNTAIN_PAYLOAD_ID_LEN],
@@ -113,17 +110,15 @@ void urd_fountain_deinterleave(const struct urd_fountain_oti *oti, uint32_t K,
 URD_MUST_USE urd_err urd_fountain_extended_block(uint32_t K, uint32_t *ret_K_prime,
                                                  uint32_t *ret_L);
 
-/* --- one source block: encoding (plan.c, encoder.c) ---------------------------------------------
- */
+/* --- one source block: encoding (plan.c, encoder.c) ---------------------------------- */
 
 /* How to make the intermediate symbols of a block, for every block with the same K': the
  * elimination done once, without data.  Immutable: any number of encoders, in any threads, may use
  * it at once. */
 struct urd_fountain_plan;
 
-/* Make the plan for blocks of @K symbols.  Memory: about 40 bytes a symbol kept (2.5 MB at the
- * largest K), three times that while it is made.  URD_E_INVALID, URD_E_TOO_BIG for K; URD_E_NOMEM.
- */
+/* Make the plan for blocks of @K symbols.  Memory: about 45 bytes a symbol kept (2.5 MB at the
+ * largest K), 300 a symbol while it is made.  URD_E_INVALID, URD_E_TOO_BIG for K; URD_E_NOMEM. */
 URD_MUST_USE urd_err urd_fountain_plan_new(uint32_t K, struct urd_fountain_plan **ret_plan);
 
 /* Is @plan good for blocks of @K symbols?  (Their K' are equal.) */
@@ -134,13 +129,17 @@ void urd_fountain_plan_free(struct urd_fountain_plan *plan);
 struct urd_fountain_encoder;
 
 /* An encoder for blocks of @K symbols of @T bytes.
+ *
  *   source  K*T bytes, borrowed until the encoder is freed or given another source; the caller
- * zero-pads a last symbol that is short. plan    one that fits K, borrowed as long as the encoder
- * lives; NULL: the encoder makes its own. Memory: L*T bytes (L is K plus a few per cent) and
- * scratch under 1 MB, allocated here, plus the own plan; nothing afterwards.  The elimination and
- * the intermediate symbols wait for the first repair symbol, so that a block of which nothing is
- * lost costs nothing. URD_E_INVALID for a zero, a T above T_MAX or a plan that does not fit,
- * URD_E_TOO_BIG for K, URD_E_NOMEM. */
+ *           zero-pads a last symbol that is short
+ *   plan    one that fits K, borrowed as long as the encoder lives; NULL: it makes its own
+ *
+ * Memory: L*T bytes (L is K plus a few per cent) and scratch under 1 MB, allocated here, plus the
+ * own plan; nothing afterwards.  The intermediate symbols wait for the first repair symbol, so that
+ * a block of which nothing is lost costs nothing.
+ *
+ * URD_E_INVALID for a zero, a T above T_MAX or a plan that does not fit, URD_E_TOO_BIG for K,
+ * URD_E_NOMEM. */
 URD_MUST_USE urd_err urd_fountain_encoder_new(uint32_t K, uint32_t T, const uint8_t *source,
                                               const struct urd_fountain_plan *plan,
                                               struct urd_fountain_encoder **ret_encoder);
@@ -168,16 +167,17 @@ URD_MUST_USE urd_err urd_fountain_encoder_intermediate(struct urd_fountain_encod
 
 void urd_fountain_encoder_free(struct urd_fountain_encoder *encoder);
 
-/* --- one source block: decoding (decoder.c) -----------------------------------------------------
- */
+/* --- one source block: decoding (decoder.c) ------------------------------------------ */
 
 struct urd_fountain_decoder;
 
 /* A decoder for a block of @K symbols of @T bytes.
+ *
  * Memory: (K + 16)*T bytes and 20 bytes a symbol, allocated here and touched as symbols arrive:
  * repair symbols lie where source symbols are missing.  urd_fountain_decoder_solve takes, until it
- * returns, about 150 bytes a symbol and L strips of at most 512 bytes. URD_E_INVALID for a zero or
- * T above T_MAX, URD_E_TOO_BIG for K, URD_E_NOMEM. */
+ * returns, about 300 bytes a symbol and L strips of at most 512 bytes.
+ *
+ * URD_E_INVALID for a zero or T above T_MAX, URD_E_TOO_BIG for K, URD_E_NOMEM. */
 URD_MUST_USE urd_err urd_fountain_decoder_new(uint32_t K, uint32_t T,
                                               struct urd_fountain_decoder **ret_decoder);
 
@@ -187,7 +187,8 @@ void urd_fountain_decoder_reset(struct urd_fountain_decoder *decoder);
 /* Take encoding symbol @esi.  A duplicate, or a symbol after the block is complete, is no error and
  * changes nothing.  URD_E_INVALID when esi > URD_FOUNTAIN_ESI_MAX or symbol_len != T.  URD_E_FULL
  * when K + 16 distinct symbols are held: urd_fountain_decoder_solve either completes the block, or
- * makes room. */
+ * makes room by letting go of symbols that add nothing (a sender that picks its ESIs so that none
+ * can be told from the others makes it let go of all repair symbols). */
 URD_MUST_USE urd_err urd_fountain_decoder_add(struct urd_fountain_decoder *decoder, uint32_t esi,
                                               const uint8_t *symbol, size_t symbol_len);
 
@@ -217,8 +218,7 @@ const uint8_t *urd_fountain_decoder_source(const struct urd_fountain_decoder *de
 
 void urd_fountain_decoder_free(struct urd_fountain_decoder *decoder);
 
-/* --- whole objects (object.c) -------------------------------------------------------------------
- */
+/* --- whole objects (object.c) -------------------------------------------------------- */
 
 struct urd_fountain_object_encoder;
 
@@ -256,8 +256,8 @@ URD_MUST_USE urd_err urd_fountain_object_decoder_new(const struct urd_fountain_o
                                                      struct urd_fountain_object_decoder **ret);
 
 /* Take a symbol; decodes its block when that may succeed.  Late symbols and duplicates are no
- * error. URD_E_INVALID for a wrong length, sbn or esi; URD_E_TOO_BIG when a new block would pass
- * memory_max; URD_E_FULL, URD_E_NOMEM as the block decoder's. */
+ * error.  URD_E_INVALID for a wrong length, sbn or esi; URD_E_TOO_BIG when a new block would pass
+ * memory_max; URD_E_NOMEM. */
 URD_MUST_USE urd_err urd_fountain_object_decoder_add(struct urd_fountain_object_decoder *object,
                                                      uint32_t sbn, uint32_t esi,
                                                      const uint8_t *symbol, size_t symbol_len);

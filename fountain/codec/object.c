@@ -5,8 +5,7 @@
 
 #include "fountain/codec/fountain.h"
 
-/* --- encoding -----------------------------------------------------------------------------------
- */
+/* --- encoding ------------------------------------------------------------------------ */
 
 struct encoder_block {
     struct urd_fountain_encoder *encoder; /* NULL: not made */
@@ -134,8 +133,7 @@ void urd_fountain_object_encoder_free(struct urd_fountain_object_encoder *object
     free(object);
 }
 
-/* --- decoding -----------------------------------------------------------------------------------
- */
+/* --- decoding ------------------------------------------------------------------------ */
 
 struct decoder_block {
     struct urd_fountain_decoder *decoder; /* NULL: not made, or dropped */

@@ -1,9 +1,9 @@
 /* How an object falls into blocks and a block into sub-blocks (section 4.4.1.2).
  *
- *     object  F bytes, zeroes up to Kt*T                      Partition[Kt, Z] -> blocks of KL or
- * KS symbols block   sub-block 0 | sub-block 1 | ... | N-1           Partition[T/Al, N] -> widths
- * TL or TS each K sub-symbols, one after the other symbol  sub-symbol of sub-block 0, of 1, ... of
- * N-1     T bytes */
+ *     object  F bytes, and zeroes up to Kt*T
+ *     block   KL or KS symbols of it, by Partition[Kt, Z]:  sub-block 0 | sub-block 1 | ... | N-1
+ *             each K sub-symbols of TL or TS units of Al, by Partition[T/Al, N], end to end
+ *     symbol  sub-symbol of sub-block 0, of 1, ... of N-1:  T bytes */
 #include "fountain/codec/fountain.h"
 
 #include <assert.h>
@@ -35,8 +35,7 @@ urd_err urd_fountain_block_of(const struct urd_fountain_oti *oti, uint32_t sbn,
     return URD_OK;
 }
 
-/* Walk the sub-symbols of a block: the i-th of sub-block @n lies at `in_block`, and goes to
- * `in_symbol` bytes into symbol i. */
+/* Bytes of a sub-symbol of sub-block @n. */
 static size_t sub_symbol_len(const struct urd_fountain_partition *p, uint32_t Al, uint32_t n)
 {
     return (size_t)((n < p->JL ? p->IL : p->IS) * Al);

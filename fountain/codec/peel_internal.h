@@ -46,7 +46,7 @@ struct urd_fountain_peel {
 };
 
 /* Peel the rows of @given[0 .. given_count) and the LDPC rows.  @given is borrowed as long as
- * @peel. URD_E_NOMEM, or URD_E_SHORT when more columns than a fair channel ever leaves would stay
+ * @peel.  URD_E_NOMEM, or URD_E_SHORT when more columns than a fair channel ever leaves would stay
  * inactive (a sender that picks its ESIs for that may not make the dense part, cubic in them, as
  * large as it likes). */
 URD_MUST_USE urd_err urd_fountain_peel_init(struct urd_fountain_peel *peel,

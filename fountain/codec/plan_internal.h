@@ -3,10 +3,8 @@
  * A plan solves one matrix.  It is a list of gathers: "this strip is the sum of those".  Replaying
  * it on a strip (a few hundred bytes) of all symbols turns given symbols into intermediate ones:
  *
- *   1. forward    each pivot from its row, inactive columns counting as zero   (for steps 2 and 3
- * alone)
- *   2. h          HDPC rows of those values, by Horner's rule                  (only with free
- * columns)
+ *   1. forward    each pivot from its row, inactive columns counting as zero: for 2 and 3 alone
+ *   2. h          HDPC rows of those values, by Horner's rule: only if there are free columns
  *   3. b          the rows that gave no pivot, likewise
  *   4. inactive   free columns from b and h over GF(256), the others from b and those
  *   5. pivots     each once more from its row, everything in it being final now

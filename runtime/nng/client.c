@@ -41,8 +41,8 @@ struct client {
     struct urd_notify connected;
     pthread_mutex_t mutex; /* of what follows; never held across anything that waits */
     struct slot *idle;
-    uint32_t calls, slots;
-    bool closing;
+    uint32_t calls;
+    atomic_bool closing;    /* written under the mutex, read anywhere */
     struct urd_notify left; /* the last call under way has gone */
 };
 
@@ -184,6 +184,7 @@ void urd_nng_client_close(void *arg, struct urd_cx *cx)
     if (client == NULL) return;
     urd_mask(cx, m);
     (void)has_calls(client); /* from here on calls answer URD_E_CLOSED */
+    urd_notify_all(&client->connected);
     urd_nng_run_surely(cx, close_run, client);
     while (has_calls(client))
         (void)!urd_notify_wait(cx, &client->left, URD_FOREVER);
@@ -270,18 +271,20 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* A wake is passed on, for one who began to wait just when it came. */
 static urd_err await_connection(struct urd_cx *cx, struct client *client, uint64_t deadline_ns)
 {
     uint64_t until_ns = earlier(deadline_ns, urd_cx_now(cx) + CONNECT_GRACE_NS);
+    urd_err err = URD_OK;
     bool waited = false;
-    while (!urd_nng_connected(client)) {
-        urd_err err = urd_notify_wait(cx, &client->connected, until_ns);
+    while (err == URD_OK && !urd_nng_connected(client) && !atomic_load(&client->closing)) {
+        err = urd_notify_wait(cx, &client->connected, until_ns);
         waited = true;
-        if (err == URD_E_TIMEOUT && !urd_nng_connected(client)) return URD_E_UNREACHABLE;
-        if (err != URD_OK && err != URD_E_TIMEOUT) return err;
     }
-    if (waited) urd_notify_one(&client->connected); /* for one who began to wait just then */
-    return URD_OK;
+    if (atomic_load(&client->closing)) err = URD_E_CLOSED;
+    if (err == URD_E_TIMEOUT) err = urd_nng_connected(client) ? URD_OK : URD_E_UNREACHABLE;
+    if (waited) urd_notify_one(&client->connected);
+    return err;
 }
 
 /* Await the send: done as soon as a connection has taken the message. */
@@ -350,6 +353,8 @@ static urd_err call_in(struct urd_cx *cx, struct client *client, struct slot *sl
     urd_err err = await_connection(cx, client, deadline_ns);
     if (err == URD_OK) err = send_request(cx, client, slot, request, request_len, deadline_ns);
     if (err == URD_OK) err = receive_reply(cx, slot, deadline_ns, ret);
+    /* Closing the client closes its connection first: that is not a peer's doing. */
+    if (err == URD_E_UNREACHABLE && atomic_load(&client->closing)) err = URD_E_CLOSED;
     return err;
 }
 

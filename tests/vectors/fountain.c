@@ -1,9 +1,10 @@
 /* vectors_fountain DIR: RFC 6330 known answers, from every .json file of a folder.
  *
- *   rfc6330-vector-1          an object: its OTI; each listed block's sizes, intermediate symbols
- * and encoding symbols; and each listed block decoded from repair symbols alone and from a mixture
- * with losses rfc6330-tuples-1          rows of Tuple[K', X] rfc6330-oti-derivation-1  rows of
- * section 4.3
+ *   rfc6330-vector-1          an object: its OTI; each listed block's sizes, intermediate and
+ *                             encoding symbols; and the block decoded from repair symbols alone
+ *                             and from a mixture with losses
+ *   rfc6330-tuples-1          rows of Tuple[K', X]
+ *   rfc6330-oti-derivation-1  rows of section 4.3
  *
  * A case is an object's OTI, a block's encoding, a decoding, a row.  What differs is said on a line
  * of its own; the last line is "N passed, N failed".  Exit status 0 only when every case agrees; a
@@ -98,8 +99,7 @@ static uint8_t *make_object(uint64_t F, uint32_t seed)
     return object;
 }
 
-/* --- objects ------------------------------------------------------------------------------------
- */
+/* --- objects ------------------------------------------------------------------------- */
 
 struct object {
     const char *name;
@@ -285,8 +285,7 @@ static void run_object(const char *name, const json_t *file)
     free(o.symbol);
 }
 
-/* --- tables of rows -----------------------------------------------------------------------------
- */
+/* --- tables of rows ------------------------------------------------------------------ */
 
 static void run_tuple(struct checks *c, const json_t *row)
 {
@@ -340,8 +339,7 @@ static void run_rows(const char *name, const json_t *rows,
     if (!c.ok) settle(&c);
 }
 
-/* --- files --------------------------------------------------------------------------------------
- */
+/* --- files --------------------------------------------------------------------------- */
 
 static void run_file(const char *dir, const char *name)
 {
