@@ -51,6 +51,10 @@ struct node_handler {
     Urd__V1__Request__BodyCase body; /* 0 ends a list */
     node_handle_fn handle;
     node_resource_fn resource; /* NULL unless NODE_RESOURCE_LOOKED */
+    /* What `resource` did not find here (URD_E_NOT_FOUND at index 0) may be at another member: pass
+     * the call on to whoever has it, and judges it.  Asked only of calls that were not passed on
+     * already; NULL: it is nowhere. */
+    node_handle_fn elsewhere;
 };
 
 /* A part of the node that starts, answers and stops: one a file. */
