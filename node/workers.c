@@ -87,7 +87,7 @@ static urd_err take_answers(struct node_call *call, struct node_dispatch *dispat
     return URD_OK;
 }
 
-/* The members, when the worker knows another version of them. */
+/* The members, when the worker knows another version of them, and what to show there. */
 static urd_err add_members(struct urd_cx *cx, struct node_call *call,
                            Urd__V1__WorkerTakeReply *reply)
 {
@@ -108,7 +108,10 @@ static urd_err add_members(struct urd_cx *cx, struct node_call *call,
             return URD_E_NOMEM;
         reply->members[reply->n_members++] = m;
     }
-    return URD_OK;
+    if (!node_grant_is_local(call->node, call->grant)) return URD_OK;
+    urd_err err = node_call_exchange(cx, call, &reply->token);
+    return err == URD_E_UNSUPPORTED ? URD_OK
+                                    : err; /* it cannot be copied: this node alone is served */
 }
 
 static urd_err take(struct urd_cx *cx, struct node_call *call)
