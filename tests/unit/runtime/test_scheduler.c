@@ -103,6 +103,46 @@ static void pinned_tasks_never_move_so_they_share_memory_without_locks(void **st
     run_all(pin, NULL);
 }
 
+static urd_err hogs(struct urd_cx *cx, void *arg)
+{
+    struct shared *shared = arg;
+    for (int i = 0; i < 5; i++) {
+        compute(MS / 2);
+        shared->plain++;
+        urd_err err = urd_yield(cx);
+        if (err != URD_OK) return err;
+    }
+    return URD_OK;
+}
+
+/* The worker is hogged by what the opener has spawned; idle ones would gladly take the opener. */
+static urd_err pin_the_opener(struct urd_cx *cx, void *arg)
+{
+    (void)arg;
+    static const struct urd_region_options pinned = { .pinned = true };
+    struct shared shared = { 0 };
+    URD_REGION(r);
+    if (!urd_region_open(cx, &pinned, r)) return URD_E_NOMEM;
+    shared.home = this_thread();
+    for (int i = 0; i < 6; i++)
+        CHECK(urd_spawn(cx, urd_region_scope(r), NULL, hogs, &shared) == URD_OK);
+    for (int i = 0; i < 5; i++) {
+        CHECK(urd_yield(cx) == URD_OK);
+        CHECK(this_thread() == shared.home);
+        shared.plain++;
+    }
+    urd_region_join(cx, r, NULL);
+    CHECK(this_thread() == shared.home);
+    CHECK(shared.plain == 6 * 5 + 5);
+    return URD_OK;
+}
+
+static void who_opens_a_pinned_region_stays_until_it_is_closed(void **state)
+{
+    (void)state;
+    run_all(pin_the_opener, NULL);
+}
+
 /* ---- stealing ---- */
 
 static urd_err note_thread(struct urd_cx *cx, void *arg)
@@ -437,6 +477,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pinned_tasks_never_move_so_they_share_memory_without_locks),
+        cmocka_unit_test(who_opens_a_pinned_region_stays_until_it_is_closed),
         cmocka_unit_test(unpinned_tasks_are_stolen_by_idle_workers),
         cmocka_unit_test(a_task_is_not_held_hostage_by_one_that_computes),
         cmocka_unit_test(tasks_may_move_at_any_suspension),
