@@ -105,14 +105,16 @@ static void *thread_run(void *arg)
     return NULL;
 }
 
-/* Start workers 1 and up; fewer than asked is no failure while there is worker 0. */
-static void threads_start(struct urd_runtime *rt)
+/* Start workers 1 and up, and say how many there are.  Fewer than asked is no failure: nothing is
+ * ever queued at a worker that did not start. */
+static uint32_t threads_start(struct urd_runtime *rt)
 {
     uint32_t started = 1;
-    while (started < rt->workers_count && pthread_create(&rt->workers[started].thread, NULL,
-                                                         thread_run, &rt->workers[started]) == 0)
-        started++;
-    assert(started == rt->workers_count);
+    for (; started < rt->workers_count; started++) {
+        struct urd_worker *w = &rt->workers[started];
+        if (pthread_create(&w->thread, NULL, thread_run, w) != 0) break;
+    }
+    return started;
 }
 
 static urd_err run(struct urd_runtime *rt, struct first *first)
@@ -126,9 +128,9 @@ static urd_err run(struct urd_runtime *rt, struct first *first)
     urd_worker_current_set(&rt->workers[0]);
     urd_err err = urd_task_start(t, rt->top);
     assert(err == URD_OK);
-    threads_start(rt);
+    uint32_t started = threads_start(rt);
     urd_worker_run(&rt->workers[0]);
-    for (uint32_t i = 1; i < rt->workers_count; i++)
+    for (uint32_t i = 1; i < started; i++)
         (void)pthread_join(rt->workers[i].thread, NULL);
     return err;
 }

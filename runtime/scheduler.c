@@ -98,6 +98,7 @@ static void dispatch(struct urd_worker *w, struct urd_task *t)
         t->stack = urd_stack_take(&w->runtime->stacks, &w->stacks, t->stack_class, urd_stack_run);
         if (t->stack == NULL) { /* it never begins */
             t->outcome = (struct urd_outcome){ URD_OUTCOME_ERROR, URD_E_NOMEM };
+            URD_TRACE(COMPLETE_ERR, t->id, t->region->id);
             urd_task_end(t);
             return;
         }

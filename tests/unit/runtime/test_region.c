@@ -201,7 +201,11 @@ static urd_err unmasks_late(struct urd_cx *cx, void *arg)
     CHECK(urd_cx_cancelled(cx) != URD_CANCEL_NONE);
     CHECK(urd_scope_live(urd_region_scope(r)) == 1); /* shielded */
     urd_unmask(cx, m);
-    urd_region_join(cx, r, &outcome); /* would wait for ever were the sleeper not cancelled */
+    urd_mask(cx, m);
+    while (urd_scope_live(urd_region_scope(r)) > 0) /* cancelled as the mask ended, not by a join */
+        CHECK(urd_sleep(cx, MS / 10) == URD_OK);
+    urd_unmask(cx, m);
+    urd_region_join(cx, r, &outcome);
     CHECK(outcome.kind == URD_OUTCOME_CANCELLED);
     return URD_E_CANCELLED;
 }
