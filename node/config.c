@@ -25,7 +25,8 @@ enum type {
     TYPE_NS,
     TYPE_BYTES,
     TYPE_BPS,
-    TYPE_HOSTS
+    TYPE_HOSTS,
+    TYPE_CONTEXT
 };
 
 struct row {
@@ -62,6 +63,7 @@ static const struct row rows[] = {
     { "saga", "inflight", TYPE_COUNT, AT(saga_inflight), "100000", 1, 10000000, "open sagas; more are refused for the moment" },
     { "caps", "expires_default", TYPE_NS, AT(caps_expires_default_ns), "24h", SECONDS, 3650 * DAYS, "of a token minted without an expiry" },
     { "caps", "expires_max", TYPE_NS, AT(caps_expires_max_ns), "30d", SECONDS, 3650 * DAYS, "the longest that may be asked for" },
+    { "caps", "context", TYPE_CONTEXT, AT(caps_context), "", 0, 0, "names that requests may claim a value of, for `NAME = VALUE` caveats, with commas between" },
     { "revocation", "max_stale", TYPE_NS, AT(revocation_max_stale_ns), "0", 0, 30 * DAYS, "refuse tokens of a node unheard for so long; 0: off" },
     { "runtime", "workers", TYPE_COUNT, AT(runtime_workers), "0", 0, 64, "threads that run tasks; 0: one a core" },
     { "runtime", "drain", TYPE_NS, AT(drain_ns), "10s", 0, 3600 * SECONDS, "what requests in flight have when the node is told to stop" },
@@ -270,6 +272,11 @@ urd_err node_config_peer_parse(const char *text, struct node_config_peer *ret, c
 
 /* ---- reading ---- */
 
+static bool is_list(const struct row *row)
+{
+    return row->type == TYPE_HOSTS || row->type == TYPE_CONTEXT;
+}
+
 struct reader {
     struct node_config *config;
     bool seen[ROWS];
@@ -299,20 +306,43 @@ static bool host_ok(const char *host)
            strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789.-_:[]*") == len;
 }
 
-static bool set_hosts(struct reader *reader, const char *value)
+/* One more item of a list: @width bytes each, @max of them. */
+static bool add_item(struct reader *reader, const struct row *row, const char *item, char *items,
+                     size_t width, uint32_t max, uint32_t *count)
+{
+    if (*count == max) return fail(reader, "%s.%s: more than %u", row->section, row->key, max);
+    (void)snprintf(items + *count * width, width, "%s", item);
+    (*count)++;
+    return true;
+}
+
+/* A claim's name, as caveats spell it: a-z, then a-z 0-9 _ . - */
+static bool context_name_ok(const char *name)
+{
+    return name[0] >= 'a' && name[0] <= 'z' && strlen(name) <= NODE_NAME_BYTES_MAX &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == strlen(name) &&
+           strcmp(name, "node") != 0; /* who a peer is */
+}
+
+static bool set_list(struct reader *reader, const struct row *row, const char *value)
 {
     struct node_config *config = reader->config;
     char list[NODE_CONFIG_LINE_BYTES_MAX + 1];
     (void)snprintf(list, sizeof list, "%s", value);
     char *rest = list;
-    for (char *host; (host = strsep(&rest, ", \t")) != NULL;) {
-        if (*host == 0) continue;
-        if (!host_ok(host))
-            return fail(reader, "http.allow: `%s` is not a host in lower case", host);
-        if (config->http_allow_count == NODE_CONFIG_HOSTS_MAX)
-            return fail(reader, "http.allow: more than %u hosts", NODE_CONFIG_HOSTS_MAX);
-        (void)snprintf(config->http_allow[config->http_allow_count++], NODE_ADDRESS_BYTES_MAX + 1,
-                       "%s", host);
+    for (char *item; (item = strsep(&rest, ", \t")) != NULL;) {
+        if (*item == 0) continue;
+        bool hosts = row->type == TYPE_HOSTS;
+        if (!(hosts ? host_ok(item) : context_name_ok(item)))
+            return fail(reader, "%s.%s: `%s` is not a %s in lower case", row->section, row->key,
+                        item, hosts ? "host" : "name");
+        bool ok =
+            hosts ? add_item(reader, row, item, config->http_allow[0], sizeof config->http_allow[0],
+                             NODE_CONFIG_HOSTS_MAX, &config->http_allow_count)
+                  : add_item(reader, row, item, config->caps_context[0],
+                             sizeof config->caps_context[0], NODE_CONFIG_CONTEXT_MAX,
+                             &config->caps_context_count);
+        if (!ok) return false;
     }
     return true;
 }
@@ -339,7 +369,8 @@ static bool set(struct reader *reader, const struct row *row, const char *value)
         *(bool *)at = value[0] == 'y';
         return true;
     case TYPE_HOSTS:
-        return set_hosts(reader, value);
+    case TYPE_CONTEXT:
+        return set_list(reader, row, value);
     default:
         if (!number_parse(value, units_of(row->type), &number))
             return fail(reader, "%s.%s: `%s` is not a number with its unit, such as %s",
@@ -376,7 +407,7 @@ static int on_pair(void *arg, const char *section, const char *name, const char 
     if (strcmp(section, "peers") == 0) return set_peer(reader, name, value);
     for (size_t i = 0; i < ROWS; i++) {
         if (strcmp(rows[i].section, section) != 0 || strcmp(rows[i].key, name) != 0) continue;
-        if (reader->seen[i] && rows[i].type != TYPE_HOSTS)
+        if (reader->seen[i] && !is_list(&rows[i]))
             return fail(reader, "%s.%s stands twice", section, name);
         reader->seen[i] = true;
         return set(reader, &rows[i], value);
@@ -500,6 +531,17 @@ static bool is_default(const struct node_config *config, const struct row *row, 
            number == number_get(config, row);
 }
 
+/* The items of a list, a line each; returns how many there are. */
+static uint32_t list_print(FILE *out, const struct node_config *config, const struct row *row)
+{
+    bool hosts = row->type == TYPE_HOSTS;
+    uint32_t count = hosts ? config->http_allow_count : config->caps_context_count;
+    for (uint32_t i = 0; i < count && out != NULL; i++)
+        (void)fprintf(out, "%s = %s\n", row->key,
+                      hosts ? config->http_allow[i] : config->caps_context[i]);
+    return count;
+}
+
 urd_err node_config_format(const struct node_config *config, char **ret_text)
 {
     char *text = NULL;
@@ -510,22 +552,18 @@ urd_err node_config_format(const struct node_config *config, char **ret_text)
     for (size_t i = 0; i < ROWS; i++) {
         const struct row *row = &rows[i];
         char value[NODE_ADDRESS_BYTES_MAX + 1] = "";
-        if (row->type != TYPE_HOSTS) {
-            value_format(config, row, value, sizeof value);
-            if (is_default(config, row, value)) continue;
-        } else if (config->http_allow_count == 0) {
+        if (!is_list(row)) value_format(config, row, value, sizeof value);
+        if (is_list(row) ? list_print(NULL, config, row) == 0 : is_default(config, row, value))
             continue;
-        }
         if (strcmp(section, row->section) != 0) {
             (void)fprintf(out, "%s[%s]\n", *section != 0 ? "\n" : "", row->section);
             section = row->section;
         }
-        if (row->type != TYPE_HOSTS) {
-            (void)fprintf(out, "# %s\n%s = %s\n", row->meaning, row->key, value);
-            continue;
-        }
-        for (uint32_t k = 0; k < config->http_allow_count; k++)
-            (void)fprintf(out, "%s = %s\n", row->key, config->http_allow[k]);
+        (void)fprintf(out, "# %s\n", row->meaning);
+        if (is_list(row))
+            (void)list_print(out, config, row);
+        else
+            (void)fprintf(out, "%s = %s\n", row->key, value);
     }
     if (config->peer_count > 0)
         (void)fprintf(out, "\n# addresses of other members, never trust\n[peers]\n");

@@ -18,6 +18,7 @@
 #define NODE_ADDRESS_BYTES_MAX     160u
 #define NODE_CONFIG_PEERS_MAX      64u
 #define NODE_CONFIG_HOSTS_MAX      64u
+#define NODE_CONFIG_CONTEXT_MAX    16u
 
 struct node_config_peer {
     char name[NODE_NAME_BYTES_MAX + 1];
@@ -54,6 +55,9 @@ struct node_config {
 
     uint64_t caps_expires_default_ns;
     uint64_t caps_expires_max_ns;
+    char caps_context[NODE_CONFIG_CONTEXT_MAX][NODE_NAME_BYTES_MAX + 1]; /* names that requests may
+                                                                            claim a value of */
+    uint32_t caps_context_count;
     uint64_t revocation_max_stale_ns; /* 0: off */
 
     uint32_t runtime_workers; /* 0: one a core */

@@ -161,6 +161,10 @@ const char *storage_table_name(uint8_t table)
         return "revoked";
     case STORAGE_TABLE_USES:
         return "uses";
+    case STORAGE_TABLE_FACT:
+        return "fact";
+    case STORAGE_TABLE_INVITE:
+        return "invite";
     case STORAGE_TABLE_TRANSFER:
         return "transfer";
     case STORAGE_TABLE_EFFECT:

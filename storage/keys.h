@@ -35,6 +35,8 @@ enum storage_table {
     STORAGE_TABLE_CRDT = 0x23,     /* object text -> state */
     STORAGE_TABLE_REVOKED = 0x30,  /* revocation id -> expiry */
     STORAGE_TABLE_USES = 0x31,     /* token id -> uses left */
+    STORAGE_TABLE_FACT = 0x32,     /* member text . seq u64 -> what it told all members */
+    STORAGE_TABLE_INVITE = 0x33,   /* invite id -> hash of its secret */
     STORAGE_TABLE_TRANSFER = 0x40, /* transfer id -> manifest, progress */
     STORAGE_TABLE_EFFECT = 0x50,   /* effect key -> guard */
     STORAGE_TABLE_JOURNAL = 0xf0   /* lsn u64 -> one commit group's records.  The greatest: its puts

@@ -81,7 +81,7 @@ static void what_is_written_reads_back(void **state)
     char why[256], *text = NULL;
     const char *all =
         LEAST "[http]\nlisten = 127.0.0.1:7002\nallow = api.example.com, pay.example\n"
-              "[saga]\nretention = 90m\n[store]\nsize = 1536MiB\n"
+              "[caps]\ncontext = tenant, site\n[saga]\nretention = 90m\n[store]\nsize = 1536MiB\n"
               "[peers]\nb = tls+tcp://10.0.0.2:7000\nc = tls+tcp://[fe80::1]:7\n";
     if (parse(all, first, why) != URD_OK) fail_msg("%s", why);
     assert_int_equal(first->http_allow_count, 2);
@@ -107,6 +107,7 @@ static void a_slip_stops_the_start_with_a_sentence(void **state)
     refused(LEAST "nonsense\n", "line 7: neither");
     refused(LEAST "[node]\ncluster = a b\n", "node.cluster: `a b` is not a name");
     refused(LEAST "[http]\nallow = http://x\n", "http.allow: `http://x` is not a host");
+    refused(LEAST "[caps]\ncontext = node\n", "caps.context: `node` is not a name");
     refused(LEAST "[http]\nlisten = 0.0.0.0:80\n", "loopback only");
     refused(
         "[node]\nname=a\n[data]\nlisten=127.0.0.1:1\n[rpc]\nplain = yes\nlisten = 0.0.0.0:7000\n",
