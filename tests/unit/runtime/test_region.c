@@ -326,9 +326,24 @@ static void finalizers_run_last_in_first_out_when_no_task_is_left(void **state)
 
 /* ---- budgets of regions ---- */
 
+static urd_err has_the_budget_above(struct urd_cx *cx, void *arg)
+{
+    CHECK(urd_cx_budget(cx).deadline_ns <= *(uint64_t *)arg);
+    return URD_OK;
+}
+
+static void nest_once_more(struct urd_cx *cx, uint64_t *limit)
+{
+    URD_REGION(r);
+    if (!urd_region_open(cx, NULL, r)) abort();
+    CHECK(urd_spawn(cx, urd_region_scope(r), NULL, has_the_budget_above, limit) == URD_OK);
+    urd_region_join(cx, r, NULL);
+}
+
 static urd_err sleeps_past_its_budget(struct urd_cx *cx, void *arg)
 {
     CHECK(urd_cx_budget(cx).deadline_ns <= *(uint64_t *)arg);
+    nest_once_more(cx, arg);
     CHECK(urd_sleep_until(cx, URD_FOREVER) == URD_E_TIMEOUT);
     CHECK(urd_cx_now(cx) >= urd_cx_budget(cx).deadline_ns);
     CHECK(urd_checkpoint(cx) == URD_E_TIMEOUT);
@@ -374,9 +389,16 @@ static urd_err lingers(struct urd_cx *cx, void *arg)
     return err;
 }
 
+static urd_err cancels_later(struct urd_cx *cx, void *arg)
+{
+    urd_err err = urd_sleep(cx, MS);
+    urd_scope_cancel(cx, arg, URD_CANCEL_USER);
+    return err;
+}
+
+/* The region is cancelled by its closer, or (@arg) by one of its tasks while it is joined. */
 static urd_err overrun(struct urd_cx *cx, void *arg)
 {
-    (void)arg;
     static const struct urd_region_options strict = { .name = "strict",
                                                       .cleanup_budget_ns = 2 * MS };
     static const struct urd_spawn_options named = { .name = "lingerer" };
@@ -386,8 +408,14 @@ static urd_err overrun(struct urd_cx *cx, void *arg)
     URD_REGION(r);
     if (!urd_region_open(cx, &strict, r)) return URD_E_NOMEM;
     CHECK(urd_spawn(cx, urd_region_scope(r), &named, lingers, NULL) == URD_OK);
-    CHECK(urd_sleep(cx, MS) == URD_OK);
-    urd_region_close(cx, r, &outcome);
+    if (arg != NULL) {
+        CHECK(urd_spawn(cx, urd_region_scope(r), NULL, cancels_later, urd_region_scope(r)) ==
+              URD_OK);
+        urd_region_join(cx, r, &outcome);
+    } else {
+        CHECK(urd_sleep(cx, MS) == URD_OK);
+        urd_region_close(cx, r, &outcome);
+    }
     CHECK(outcome.kind == URD_OUTCOME_OK); /* it did end, and well */
     CHECK(urd_cx_now(cx) >= before + 20 * MS);
     urd_runtime_stats(cx, &stats);
@@ -395,14 +423,13 @@ static urd_err overrun(struct urd_cx *cx, void *arg)
     return URD_OK;
 }
 
-static void a_task_over_its_cleanup_budget_is_named_counted_and_awaited(void **state)
+static void check_overrun_report(void *arg)
 {
-    (void)state;
     char said[512] = "";
     int pipe_fds[2], stderr_fd = dup(2);
     assert_int_equal(pipe(pipe_fds), 0);
     assert_true(dup2(pipe_fds[1], 2) >= 0);
-    struct urd_outcome outcome = run_with(2, overrun, NULL);
+    struct urd_outcome outcome = run_with(2, overrun, arg);
     assert_true(dup2(stderr_fd, 2) >= 0);
     (void)close(pipe_fds[1]);
     assert_true(read(pipe_fds[0], said, sizeof said - 1) > 0);
@@ -413,6 +440,13 @@ static void a_task_over_its_cleanup_budget_is_named_counted_and_awaited(void **s
     assert_non_null(strstr(said, "test_region.c:"));
     assert_non_null(strstr(said, "region strict"));
     assert_null(strstr(strchr(said, '\n') + 1, "lingerer")); /* once */
+}
+
+static void a_task_over_its_cleanup_budget_is_named_counted_and_awaited(void **state)
+{
+    (void)state;
+    check_overrun_report(NULL);
+    check_overrun_report("while joined");
 }
 
 /* ---- the ledger, and what is a panic ---- */

@@ -51,17 +51,29 @@ static void a_stack_of_each_class_holds_what_it_says(void **state)
     run_all(use_all_classes, NULL);
 }
 
+static urd_err waits(struct urd_cx *cx, void *arg)
+{
+    return urd_event_wait(cx, arg, URD_FOREVER);
+}
+
+/* Run a little off a stack that has a neighbour below: into the guard, not yet beyond it. */
 static urd_err overflows(struct urd_cx *cx, void *arg)
 {
-    struct urd_outcome outcome;
+    static const uint32_t sizes[] = {
+        [URD_STACK_DEFAULT] = 64 << 10, [URD_STACK_SMALL] = 16 << 10, [URD_STACK_LARGE] = 256 << 10
+    };
     struct urd_spawn_options options = { .stack = *(enum urd_stack_class *)arg };
-    uint32_t bytes = 512u << 10;
-    bytes *= URD_STACK_SCALE;
+    uint32_t bytes = sizes[options.stack] * URD_STACK_SCALE + 4096;
+    struct urd_event go = URD_EVENT_INIT;
     URD_REGION(r);
     if (!urd_region_open(cx, NULL, r)) return URD_E_NOMEM;
-    for (int i = 0; i < 4; i++) /* so that the one that overflows has neighbours */
-        CHECK(urd_spawn(cx, urd_region_scope(r), &options, uses, &bytes) == URD_OK);
-    urd_region_join(cx, r, &outcome);
+    for (int i = 0; i < 3; i++)
+        CHECK(urd_spawn(cx, urd_region_scope(r), &options, waits, &go) == URD_OK);
+    CHECK(urd_sleep(cx, 2 * MS) == URD_OK);
+    CHECK(urd_spawn(cx, urd_region_scope(r), &options, uses, &bytes) == URD_OK);
+    CHECK(urd_sleep(cx, 2 * MS) == URD_OK);
+    urd_event_set(&go);
+    urd_region_join(cx, r, NULL);
     return URD_OK;
 }
 

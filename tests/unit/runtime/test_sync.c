@@ -138,6 +138,25 @@ static void a_check_then_wait_loop_loses_no_notification(void **state)
     run_all(read_the_mail, NULL);
 }
 
+static urd_err wake_nobody(struct urd_cx *cx, void *arg)
+{
+    (void)arg;
+    struct urd_notify notify = URD_NOTIFY_INIT;
+    for (int all = 0; all < 2; all++) {
+        for (int twice = 0; twice < 2; twice++)
+            all ? urd_notify_all(&notify) : urd_notify_one(&notify);
+        CHECK(urd_notify_wait(cx, &notify, 0) == URD_OK);
+        CHECK(urd_notify_wait(cx, &notify, 0) == URD_E_TIMEOUT); /* kept once */
+    }
+    return URD_OK;
+}
+
+static void a_wake_with_nobody_waiting_is_kept_once(void **state)
+{
+    (void)state;
+    run_all(wake_nobody, NULL);
+}
+
 static urd_err wait_for_notify(struct urd_cx *cx, void *arg)
 {
     return urd_notify_wait(cx, arg, URD_FOREVER);
@@ -348,6 +367,7 @@ int main(void)
         cmocka_unit_test(an_event_wakes_all_who_wait),
         cmocka_unit_test(a_wait_ends_at_its_deadline_and_not_before),
         cmocka_unit_test(a_check_then_wait_loop_loses_no_notification),
+        cmocka_unit_test(a_wake_with_nobody_waiting_is_kept_once),
         cmocka_unit_test(notify_all_wakes_all),
         cmocka_unit_test(a_mutex_lets_in_one_at_a_time),
         cmocka_unit_test(a_cancelled_locker_holds_nothing),
