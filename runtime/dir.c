@@ -26,6 +26,8 @@ struct dir_call {
     struct urd_dir *opened;
     struct urd_dir_entry *entries;
     struct urd_file_info info;
+    uint32_t mode;
+    int64_t mtime_ns;
     urd_err err;
 };
 
@@ -138,6 +140,31 @@ urd_err urd_dir_sync(struct urd_cx *cx, struct urd_dir *dir, const char *path)
 {
     struct dir_call call = { .dir = dir, .path = path };
     return dir_blocking(cx, sync_run, &call);
+}
+
+static void set_meta_run(void *arg)
+{
+    struct dir_call *call = arg;
+    int fd;
+    int64_t seconds = call->mtime_ns / 1000000000, ns = call->mtime_ns % 1000000000;
+    if (ns < 0) { /* before 1970: the kernel wants 0 <= nanoseconds */
+        seconds--;
+        ns += 1000000000;
+    }
+    const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
+                                       { .tv_sec = seconds, .tv_nsec = ns } };
+    call->err = urd_path_open(call->dir->fd, call->path, O_RDONLY | O_DIRECTORY, 0, &fd);
+    if (call->err != URD_OK) return;
+    if (fchmod(fd, call->mode & 07777u) != 0 || futimens(fd, times) != 0)
+        call->err = urd_err_from_errno(errno);
+    close(fd);
+}
+
+urd_err urd_dir_set_meta(struct urd_cx *cx, struct urd_dir *dir, const char *path, uint32_t mode,
+                         int64_t mtime_ns)
+{
+    struct dir_call call = { .dir = dir, .path = path, .mode = mode, .mtime_ns = mtime_ns };
+    return dir_blocking(cx, set_meta_run, &call);
 }
 
 static urd_err stat_name(int fd, const char *name, struct urd_file_info *ret)

@@ -28,6 +28,10 @@ URD_MUST_USE urd_err urd_dir_make(struct urd_cx *cx, struct urd_dir *dir, const 
 /* Sync the directory itself, so that a rename in it is durable. */
 URD_MUST_USE urd_err urd_dir_sync(struct urd_cx *cx, struct urd_dir *dir, const char *path);
 
+/* Set permission bits and modification time of the directory @path below @dir. */
+URD_MUST_USE urd_err urd_dir_set_meta(struct urd_cx *cx, struct urd_dir *dir, const char *path,
+                                      uint32_t mode, int64_t mtime_ns);
+
 enum urd_file_kind { URD_FILE_REGULAR, URD_FILE_DIRECTORY, URD_FILE_LINK, URD_FILE_OTHER };
 struct urd_file_info {
     enum urd_file_kind kind;
