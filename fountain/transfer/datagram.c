@@ -229,6 +229,7 @@ static urd_err close_decode(struct wire_reader *r, struct urd_fountain_message *
     if (len > CLOSE_NAME_MAX) return URD_E_INVALID;
     const uint8_t *bytes = wire_take(r, len);
     if (bytes == NULL) return URD_E_SHORT;
+    if (memchr(bytes, '\0', len) != NULL) return URD_E_INVALID;
     memcpy(name, bytes, len);
     name[len] = '\0';
     if (!urd_err_from_name(name, &m->close)) m->close = URD_E_FAILED; /* a newer peer's code */

@@ -127,7 +127,6 @@ static void sim_report(struct sim *s)
         s->back_ns[s->back_head++ % 256] = s->now + s->path.delay_ns;
     }
     s->report.flags = 0; /* the least delay begins anew */
-    s->report.flags |= r.flags & 0;
 }
 
 /* Run for @ns; returns the rate at which bytes arrived, as a share of the bottleneck. */
