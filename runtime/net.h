@@ -51,10 +51,11 @@ URD_MUST_USE urd_err urd_udp_receive(struct urd_cx *cx, struct urd_udp *udp,
                                      struct urd_datagram *datagrams, uint32_t count,
                                      uint64_t deadline_ns, uint32_t *ret_count);
 
-/* Datagrams so far; dropped ones were lost on the way out, or were longer than the buffer they met,
- * or came while the kernel's buffer was full. */
+/* Datagrams so far, and bursts: several in one GSO or GRO message.  Dropped ones were lost on the
+ * way out, or were longer than the buffer they met, or came while the kernel's buffer was full. */
 struct urd_udp_stats {
-    uint64_t sent, received, send_dropped, receive_dropped, kernel_dropped;
+    uint64_t sent, received, sent_bursts, received_bursts;
+    uint64_t send_dropped, receive_dropped, kernel_dropped;
 };
 void urd_udp_stats(const struct urd_udp *udp, struct urd_udp_stats *ret);
 

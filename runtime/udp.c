@@ -53,7 +53,7 @@ struct urd_udp {
     uint8_t *staging; /* touched as far as it is used */
     struct staged staged[STAGED_MAX];
     uint32_t staged_count, staged_next;
-    atomic_ullong sent, received, send_dropped, receive_dropped;
+    atomic_ullong sent, received, sent_bursts, received_bursts, send_dropped, receive_dropped;
 };
 
 static void ask_for_buffers(int fd, uint32_t bytes)
@@ -130,6 +130,8 @@ void urd_udp_stats(const struct urd_udp *udp, struct urd_udp_stats *ret)
     *ret = (struct urd_udp_stats){
         .sent = atomic_load_explicit(&udp->sent, memory_order_relaxed),
         .received = atomic_load_explicit(&udp->received, memory_order_relaxed),
+        .sent_bursts = atomic_load_explicit(&udp->sent_bursts, memory_order_relaxed),
+        .received_bursts = atomic_load_explicit(&udp->received_bursts, memory_order_relaxed),
         .send_dropped = atomic_load_explicit(&udp->send_dropped, memory_order_relaxed),
         .receive_dropped = atomic_load_explicit(&udp->receive_dropped, memory_order_relaxed),
         .kernel_dropped = kernel_drops(udp->socket.fd),
@@ -154,7 +156,7 @@ static uint32_t run_length(const struct urd_datagram *datagrams, uint32_t left,
                            uint32_t gso_len_max)
 {
     uint32_t len = datagrams[0].len, total = len, n = 1;
-    if (len == 0 || len > gso_len_max) return 1;
+    if (len > gso_len_max) return 1;
     while (n < left && n < GSO_SEGMENTS_MAX && datagrams[n].len != 0 && datagrams[n].len <= len &&
            total + datagrams[n].len <= GSO_BYTES_MAX &&
            urd_address_equal(&datagrams[n].address, &datagrams[0].address)) {
@@ -254,11 +256,14 @@ urd_err urd_udp_send(struct urd_cx *cx, struct urd_udp *udp, const struct urd_da
         build(&datagrams[next], datagrams_count - next, gso_len_max, &out);
         int n = try_send(udp->socket.fd, &out);
         if (n > 0) {
-            uint32_t span = 0;
-            for (int i = 0; i < n; i++)
-                span += out.spans[i];
-            next += span;
-            count(&udp->sent, span);
+            uint32_t datagrams_out = 0, bursts = 0;
+            for (int i = 0; i < n; i++) {
+                datagrams_out += out.spans[i];
+                bursts += out.spans[i] > 1;
+            }
+            next += datagrams_out;
+            count(&udp->sent, datagrams_out);
+            count(&udp->sent_bursts, bursts);
         } else if (n == -EAGAIN) {
             waited = true;
             err = urd_notify_wait(cx, &udp->socket.watch->writable, URD_FOREVER);
@@ -310,6 +315,7 @@ static URD_NOINLINE int try_receive(struct urd_udp *udp)
             if (c->cmsg_level != SOL_UDP || c->cmsg_type != UDP_GRO) continue;
             memcpy(&segment, CMSG_DATA(c), sizeof segment);
             if (segment > 0) staged->segment = (uint32_t)segment;
+            if (staged->segment < staged->len) count(&udp->received_bursts, 1);
         }
     }
     return n;
