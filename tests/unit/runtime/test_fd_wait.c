@@ -50,6 +50,15 @@ static void a_nested_epoll_is_waited_for_level_triggered(void **state)
     run_in_task(nested_body, NULL);
 }
 
+static urd_err drain_later(struct urd_cx *cx, void *arg)
+{
+    char bytes[4096];
+    CHECK_OK(urd_sleep(cx, 20 * MS));
+    while (read(*(int *)arg, bytes, sizeof bytes) > 0)
+        continue;
+    return URD_OK;
+}
+
 static urd_err directions_body(struct urd_cx *cx, void *arg)
 {
     (void)arg;
@@ -67,6 +76,12 @@ static urd_err directions_body(struct urd_cx *cx, void *arg)
     CHECK(write(pair[1], &byte, 1) == 1);
     CHECK_OK(urd_fd_wait(cx, pair[0], URD_FD_READ | URD_FD_WRITE, URD_FOREVER, &ready));
     CHECK(ready == URD_FD_READ);
+    URD_REGION(r);
+    CHECK(urd_region_open(cx, NULL, r));
+    CHECK_OK(urd_spawn(cx, urd_region_scope(r), NULL, drain_later, &pair[1]));
+    CHECK_OK(urd_fd_wait(cx, pair[0], URD_FD_WRITE, urd_cx_now(cx) + 2000 * MS, &ready));
+    CHECK(ready == URD_FD_WRITE);
+    urd_region_join(cx, r, NULL);
     close(pair[1]); /* a hang-up is something to read */
     CHECK_OK(urd_fd_wait(cx, pair[0], URD_FD_READ, URD_FOREVER, &ready));
     close(pair[0]);

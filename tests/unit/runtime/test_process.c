@@ -59,7 +59,9 @@ static urd_err environment_body(struct urd_cx *cx, void *arg)
     const char *const envp[] = { "URD_NEW=new", "URD_OLD=replaced", NULL };
     CHECK(setenv("URD_OLD", "old", 1) == 0 && setenv("URD_KEPT", "kept", 1) == 0);
     struct urd_process_result r = ran(
-        cx, "echo $URD_NEW $URD_OLD $URD_KEPT; env | grep -c ^URD_OLD=", envp, NULL, 0, OUT_MAX);
+        cx,
+        "echo $URD_NEW $URD_OLD $URD_KEPT; tr '\\0' '\\n' </proc/$$/environ | grep -c ^URD_OLD=",
+        envp, NULL, 0, OUT_MAX);
     CHECK(strcmp(r.out, "new replaced kept\n1\n") == 0);
     urd_process_result_done(&r);
     /* Nothing of ours is inherited: descriptors, blocked or ignored signals (of the C library's
