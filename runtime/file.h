@@ -1,7 +1,9 @@
 /* runtime/file.h -- files below a directory one was handed, never outside it.
  *
  * Every open is openat2 with RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS|RESOLVE_NO_MAGICLINKS: a path is
- * relative and clean, and a planted link leads nowhere.  All calls run on the blocking pool: they
+ * relative and clean (no empty, `.` or `..` part), and a planted link leads nowhere; "." alone is
+ * the directory itself, for open, list, sync and stat.  Only ordinary files are opened.  All calls
+ * run on the blocking pool: they
  * block the task, not the worker.  Errors common to all: URD_E_CANCELLED (not begun), URD_E_DENIED
  * (gate), URD_E_NOT_FOUND, URD_E_EXISTS, URD_E_INVALID (the path leaves the directory or meets a
  * link), URD_E_STORAGE_FULL, URD_E_IO, URD_E_SYSTEM (permissions and the rest). */

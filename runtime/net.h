@@ -33,8 +33,9 @@ struct urd_datagram {
     uint8_t *bytes;
     uint32_t cap, len;
 };
-/* Bind a UDP socket to @local (port 0: any).  @buffer_bytes asks for socket buffers of that size
- * each way. Errors: URD_E_BUSY the port is in use; URD_E_SYSTEM; URD_E_DENIED. */
+/* Bind a UDP socket to @local (port 0: any; one of IPv6 is IPv6 only).  @buffer_bytes asks for
+ * socket buffers of that size each way. Errors: URD_E_BUSY the port is in use; URD_E_CONFIG no such
+ * address here; URD_E_SYSTEM; URD_E_DENIED. */
 URD_MUST_USE urd_err urd_udp_open(struct urd_cx *cx, const struct urd_address *local,
                                   uint32_t buffer_bytes, struct urd_udp **ret);
 void urd_udp_close(struct urd_udp *udp);
@@ -61,12 +62,15 @@ void urd_udp_stats(const struct urd_udp *udp, struct urd_udp_stats *ret);
 
 struct urd_tcp_listener;
 struct urd_tcp;
+/* Errors: URD_E_BUSY the port is in use; URD_E_CONFIG no such address here; URD_E_DENIED. */
 URD_MUST_USE urd_err urd_tcp_listen(struct urd_cx *cx, const struct urd_address *local,
                                     struct urd_tcp_listener **ret);
 void urd_tcp_listener_local(const struct urd_tcp_listener *listener, struct urd_address *ret);
 void urd_tcp_listener_close(struct urd_tcp_listener *listener);
+/* Blocks; any number of tasks may accept.  Errors: URD_E_CANCELLED; URD_E_FULL no descriptors. */
 URD_MUST_USE urd_err urd_tcp_accept(struct urd_cx *cx, struct urd_tcp_listener *listener,
                                     struct urd_tcp **ret);
+/* Blocks until @deadline_ns.  Errors: URD_E_UNREACHABLE; URD_E_TIMEOUT; URD_E_CANCELLED. */
 URD_MUST_USE urd_err urd_tcp_connect(struct urd_cx *cx, const struct urd_address *remote,
                                      uint64_t deadline_ns, struct urd_tcp **ret);
 /* Read 1..@cap bytes; *@ret_len 0 is the end of the stream.  Blocks until @deadline_ns. */

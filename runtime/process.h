@@ -17,6 +17,7 @@ struct urd_process_result {
  * to it), feeding @in (borrowed) to its standard input and keeping at most @out_max bytes of each
  * output (more is read and dropped).  Blocks until it ended; at @deadline_ns or on a cancel it gets
  * SIGTERM, 2 s later SIGKILL, and is reaped, and the error is URD_E_TIMEOUT or URD_E_CANCELLED.
+ * It leads a process group of its own, and what is left of that when it has ended is killed.
  * Errors besides: URD_E_SYSTEM it could not be started; URD_E_NOMEM; URD_E_DENIED. */
 URD_MUST_USE urd_err urd_process_run(struct urd_cx *cx, const char *const *argv,
                                      const char *const *envp, const void *in, size_t in_len,
