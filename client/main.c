@@ -1,0 +1,46 @@
+/* The `urd` command: find what was asked for in the table, run it as a task, exit with its status.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "client/client.h"
+#include "client/commands_internal.h"
+
+struct running {
+    struct client_invocation inv;
+    int status;
+};
+
+static urd_err run(struct urd_cx *cx, void *arg)
+{
+    struct running *r = arg;
+    r->status = r->inv.command->run(cx, &r->inv);
+    return URD_OK;
+}
+
+int client_run_help(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    (void)cx;
+    char words[128] = "";
+    for (unsigned i = 0; i < inv->args_count; i++) {
+        size_t used = strlen(words);
+        (void)snprintf(words + used, sizeof words - used, "%s%s", i > 0 ? " " : "", inv->args[i]);
+    }
+    client_help(words);
+    return CLIENT_EXIT_DONE;
+}
+
+int main(int argc, char **argv)
+{
+    struct running r = { .status = CLIENT_EXIT_FAILED };
+    bool help;
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        (void)printf("urd %s\n", URD_VERSION);
+        return CLIENT_EXIT_DONE;
+    }
+    int status = client_parse(argc, argv, &r.inv, &help);
+    if (status != 0 || help) return status;
+    if (r.inv.command->own_runtime) return r.inv.command->run(NULL, &r.inv);
+    if (urd_client_main(run, &r) != 0) return CLIENT_EXIT_FAILED;
+    return r.status;
+}
