@@ -1,0 +1,420 @@
+/* `urd saga …`: liburd's calls with a person, or a script, at the other end. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "caps/time_text.h"
+#include "client/client.h"
+#include "client/commands_internal.h"
+#include "client/connect.h"
+#include "client/local.h"
+#include "node/command.h"
+
+#define DOCUMENT_BYTES_MAX (4u << 20)
+#define WATCH_POLL_NS      UINT64_C(200000000)
+
+/* Read the document that the command names.  Answers an exit status, 0 to go on. */
+static int load_document(struct urd_cx *cx, const struct client_invocation *inv, char **ret)
+{
+    size_t len;
+    char why[256];
+    urd_err err = client_local_load(cx, inv->args[0], DOCUMENT_BYTES_MAX, ret, &len);
+    if (err == URD_OK && memchr(*ret, '\0', len) != NULL) {
+        free(*ret);
+        return client_fail(inv, URD_E_INVALID,
+                           "the document has a NUL byte in it: it is not JSON text");
+    }
+    if (err == URD_OK) return 0;
+    (void)snprintf(why, sizeof why, "%.200s: %s", inv->args[0], urd_err_text(err));
+    return client_fail(inv, err, why);
+}
+
+/* The exit status of a saga that was waited for. */
+static int exit_of_state(enum urd_saga_state state)
+{
+    switch (state) {
+    case URD_SAGA_COMMITTED:
+        return CLIENT_EXIT_DONE;
+    case URD_SAGA_COMPENSATED:
+        return CLIENT_EXIT_COMPENSATED;
+    case URD_SAGA_STUCK:
+        return CLIENT_EXIT_STUCK;
+    default:
+        return CLIENT_EXIT_FAILED;
+    }
+}
+
+/* A saga for people: its state, then a step a line. */
+static void print_saga(const char *json)
+{
+    size_t i;
+    json_t *step, *saga = json_loads(json, 0, NULL);
+    const char *why = json_string_value(json_object_get(json_object_get(saga, "error"), "message"));
+    (void)printf("%s  %s\n", json_string_value(json_object_get(saga, "id")),
+                 json_string_value(json_object_get(saga, "state")));
+    if (why != NULL) (void)printf("  because: %s\n", why);
+    json_array_foreach(json_object_get(saga, "steps"), i, step)
+    {
+        char *result = json_dumps(json_object_get(step, "result"), JSON_COMPACT | JSON_ENCODE_ANY);
+        const char *error =
+            json_string_value(json_object_get(json_object_get(step, "error"), "message"));
+        (void)printf("  %-16s %-10s %-13s %s\n", json_string_value(json_object_get(step, "name")),
+                     json_string_value(json_object_get(step, "op")),
+                     json_string_value(json_object_get(step, "state")),
+                     error != NULL                                   ? error
+                     : result != NULL && strcmp(result, "null") != 0 ? result
+                                                                     : "");
+        free(result);
+    }
+    json_decref(saga);
+}
+
+static void show_saga(const struct client_invocation *inv, const char *json)
+{
+    if (inv->json)
+        (void)printf("%s\n", json);
+    else
+        print_saga(json);
+    (void)fflush(stdout);
+}
+
+/* Wait for @id, print it, answer its exit status. */
+static int wait_for(struct urd_cx *cx, const struct client_invocation *inv,
+                    struct urd_client *client, const char *id)
+{
+    char why[URD_CLIENT_ERRMSG_MAX], *json;
+    enum urd_saga_state state;
+    uint64_t patience_ns = client_number(inv, "timeout", URD_FOREVER);
+    uint64_t deadline_ns = patience_ns == URD_FOREVER ? URD_FOREVER : urd_cx_now(cx) + patience_ns;
+    urd_err err = urd_client_wait(cx, client, id, deadline_ns, &state, &json, why);
+    if (err != URD_OK) return client_fail(inv, err, why);
+    show_saga(inv, json);
+    free(json);
+    return exit_of_state(state);
+}
+
+static int submit(struct urd_cx *cx, const struct client_invocation *inv, struct urd_client *client,
+                  bool wait)
+{
+    char why[URD_CLIENT_ERRMSG_MAX], *document, *json;
+    struct urd_saga_receipt receipt;
+    int status = load_document(cx, inv, &document);
+    if (status != 0) return status;
+    urd_err err =
+        urd_client_submit(cx, client, document, client_text(inv, "key", NULL), &receipt, why);
+    free(document);
+    if (err != URD_OK) return client_fail(inv, err, why);
+    if (wait) {
+        if (!inv->json)
+            (void)fprintf(stderr, "accepted %s%s\n", receipt.id,
+                          receipt.existed ? " (known already)" : "");
+        return wait_for(cx, inv, client, receipt.id);
+    }
+    if (!inv->json) {
+        (void)printf("%s\n", receipt.id);
+        return CLIENT_EXIT_DONE;
+    }
+    err = urd_client_show(cx, client, receipt.id, &json, why);
+    if (err != URD_OK) return client_fail(inv, err, why);
+    show_saga(inv, json);
+    free(json);
+    return CLIENT_EXIT_DONE;
+}
+
+static int run_submit(struct urd_cx *cx, const struct client_invocation *inv,
+                      struct urd_client *client)
+{
+    return submit(cx, inv, client, client_given(inv, "wait"));
+}
+
+int client_run_saga_submit(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    return client_connected(cx, inv, run_submit);
+}
+
+/* Print what a history's lines say, for people or as they are; @ret_seq: after the last of them. */
+static void print_records(const struct client_invocation *inv, char *lines, uint64_t *ret_seq)
+{
+    for (char *line = lines, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        *end = '\0';
+        json_t *record = json_loads(line, 0, NULL);
+        *ret_seq = (uint64_t)json_integer_value(json_object_get(record, "seq")) + 1;
+        if (inv->json) {
+            (void)printf("%s\n", line);
+        } else {
+            const char *kind = json_string_value(json_object_get(record, "record"));
+            json_t *rest = json_copy(record);
+            static const char *const shown[] = { "seq", "record", "saga", "t" };
+            for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
+                (void)json_object_del(rest, shown[i]);
+            char *text = json_dumps(rest, JSON_COMPACT | JSON_PRESERVE_ORDER);
+            (void)printf("%4" PRIu64 "  %-18s %.200s%s\n", *ret_seq - 1, kind != NULL ? kind : "?",
+                         text != NULL ? text : "", text != NULL && strlen(text) > 200 ? "…" : "");
+            free(text);
+            json_decref(rest);
+        }
+        json_decref(record);
+    }
+    (void)fflush(stdout);
+}
+
+static int run_history(struct urd_cx *cx, const struct client_invocation *inv,
+                       struct urd_client *client)
+{
+    char why[URD_CLIENT_ERRMSG_MAX], *lines;
+    uint64_t seq = 0;
+    urd_err err =
+        urd_client_history(cx, client, inv->args[0], client_number(inv, "since", 0), &lines, why);
+    if (err != URD_OK) return client_fail(inv, err, why);
+    print_records(inv, lines, &seq);
+    free(lines);
+    return CLIENT_EXIT_DONE;
+}
+
+int client_run_saga_history(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    return client_connected(cx, inv, run_history);
+}
+
+/* Print records as they become durable until the saga has ended or is stuck; then the saga. */
+static int watch(struct urd_cx *cx, const struct client_invocation *inv, struct urd_client *client,
+                 const char *id)
+{
+    char why[URD_CLIENT_ERRMSG_MAX], *lines;
+    uint64_t seq = 0;
+    for (bool settled = false;;) {
+        urd_err err = urd_client_history(cx, client, id, seq, &lines, why);
+        if (err != URD_OK && urd_err_classify(err) != URD_CLASS_RETRY)
+            return client_fail(inv, err, why);
+        if (err == URD_OK) {
+            print_records(inv, lines, &seq);
+            free(lines);
+            if (settled) return wait_for(cx, inv, client, id);
+        }
+        enum urd_saga_state state;
+        err = urd_client_wait(cx, client, id, urd_cx_now(cx) + WATCH_POLL_NS, &state, NULL, why);
+        settled = err == URD_OK;
+        if (err != URD_OK && urd_err_classify(err) != URD_CLASS_RETRY)
+            return client_fail(inv, err, why);
+    }
+}
+
+static int run_watch(struct urd_cx *cx, const struct client_invocation *inv,
+                     struct urd_client *client)
+{
+    return watch(cx, inv, client, inv->args[0]);
+}
+
+int client_run_saga_watch(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    return client_connected(cx, inv, run_watch);
+}
+
+static int run_run(struct urd_cx *cx, const struct client_invocation *inv,
+                   struct urd_client *client)
+{
+    char why[URD_CLIENT_ERRMSG_MAX], *document;
+    struct urd_saga_receipt receipt;
+    int status = load_document(cx, inv, &document);
+    if (status != 0) return status;
+    urd_err err =
+        urd_client_submit(cx, client, document, client_text(inv, "key", NULL), &receipt, why);
+    free(document);
+    if (err != URD_OK) return client_fail(inv, err, why);
+    return watch(cx, inv, client, receipt.id);
+}
+
+int client_run_saga_run(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    return client_connected(cx, inv, run_run);
+}
+
+/* Batches for people, one a line. */
+static void print_plan(const char *plan)
+{
+    size_t i, k;
+    json_t *batch, *step, *json = json_loads(plan, 0, NULL),
+                          *waits = json_object_get(json, "durable_waits");
+    json_array_foreach(json_object_get(json, "batches"), i, batch)
+    {
+        (void)printf("batch %zu  %s ", i + 1,
+                     json_is_true(json_object_get(batch, "monotone")) ? "together:"
+                                                                      : "barrier, then:");
+        json_array_foreach(json_object_get(batch, "steps"), k, step)(void)
+            printf(" %s", json_is_string(step) ? json_string_value(step)
+                                               : json_string_value(json_object_get(step, "name")));
+        (void)printf("\n");
+    }
+    (void)printf("durable waits: %" JSON_INTEGER_FORMAT " (a wait a step: %" JSON_INTEGER_FORMAT
+                 ")\n",
+                 json_integer_value(json_object_get(waits, "calm")),
+                 json_integer_value(json_object_get(waits, "naive")));
+    json_decref(json);
+}
+
+int client_run_saga_plan(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    char why[URD_CLIENT_ERRMSG_MAX], *document, *plan;
+    int status = load_document(cx, inv, &document);
+    if (status != 0) return status;
+    urd_err err = node_command_plan(document, &plan, why, sizeof why);
+    free(document);
+    if (err != URD_OK) return client_fail(inv, err, why);
+    if (inv->json)
+        (void)printf("%s\n", plan);
+    else
+        print_plan(plan);
+    free(plan);
+    return CLIENT_EXIT_DONE;
+}
+
+static int run_show(struct urd_cx *cx, const struct client_invocation *inv,
+                    struct urd_client *client)
+{
+    char why[URD_CLIENT_ERRMSG_MAX], *json;
+    urd_err err = urd_client_show(cx, client, inv->args[0], &json, why);
+    if (err != URD_OK) return client_fail(inv, err, why);
+    show_saga(inv, json);
+    free(json);
+    return CLIENT_EXIT_DONE;
+}
+
+int client_run_saga_show(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    return client_connected(cx, inv, run_show);
+}
+
+static int run_list(struct urd_cx *cx, const struct client_invocation *inv,
+                    struct urd_client *client)
+{
+    char why[URD_CLIENT_ERRMSG_MAX], label[256], *lines;
+    struct urd_saga_filter filter = { .state = client_text(inv, "state", NULL),
+                                      .name = client_text(inv, "name", NULL),
+                                      .limit = (uint32_t)client_number(inv, "limit", 0) };
+    const char *since = client_text(inv, "since", NULL), *pair = client_text(inv, "label", NULL);
+    int64_t since_s = 0;
+    if (since != NULL && urd_caps_time_parse(since, strlen(since), &since_s) != URD_OK)
+        return client_fail(inv, URD_E_INVALID, "--since wants YYYY-MM-DDThh:mm:ssZ");
+    filter.since_ns = since_s * 1000000000;
+    if (pair != NULL) {
+        (void)snprintf(label, sizeof label, "%s", pair);
+        char *equals = strchr(label, '=');
+        if (equals == NULL) return client_fail(inv, URD_E_INVALID, "--label wants K=V");
+        *equals = '\0';
+        filter.label_key = label;
+        filter.label_value = equals + 1;
+    }
+    urd_err err = urd_client_list(cx, client, &filter, &lines, why);
+    if (err != URD_OK) return client_fail(inv, err, why);
+    if (inv->json) (void)fputs(lines, stdout);
+    for (char *line = lines, *end; !inv->json && (end = strchr(line, '\n')) != NULL;
+         line = end + 1) {
+        *end = '\0';
+        json_t *saga = json_loads(line, 0, NULL);
+        (void)printf("%s  %-13s %s\n", json_string_value(json_object_get(saga, "id")),
+                     json_string_value(json_object_get(saga, "state")),
+                     json_string_value(json_object_get(saga, "name")));
+        json_decref(saga);
+    }
+    free(lines);
+    return CLIENT_EXIT_DONE;
+}
+
+int client_run_saga_list(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    return client_connected(cx, inv, run_list);
+}
+
+/* After a verb: the saga as it now stands, or why not. */
+static int after_verb(struct urd_cx *cx, const struct client_invocation *inv,
+                      struct urd_client *client, urd_err err, const char *why)
+{
+    if (err != URD_OK) return client_fail(inv, err, why);
+    return inv->json ? run_show(cx, inv, client) : CLIENT_EXIT_DONE;
+}
+
+static int run_cancel(struct urd_cx *cx, const struct client_invocation *inv,
+                      struct urd_client *client)
+{
+    char why[URD_CLIENT_ERRMSG_MAX];
+    urd_err err = urd_client_cancel(cx, client, inv->args[0], why);
+    return after_verb(cx, inv, client, err, why);
+}
+
+static int run_pause(struct urd_cx *cx, const struct client_invocation *inv,
+                     struct urd_client *client)
+{
+    char why[URD_CLIENT_ERRMSG_MAX];
+    urd_err err = urd_client_pause(cx, client, inv->args[0], why);
+    return after_verb(cx, inv, client, err, why);
+}
+
+static int run_resume(struct urd_cx *cx, const struct client_invocation *inv,
+                      struct urd_client *client)
+{
+    char why[URD_CLIENT_ERRMSG_MAX];
+    urd_err err = urd_client_resume(cx, client, inv->args[0], why);
+    return after_verb(cx, inv, client, err, why);
+}
+
+static int run_signal(struct urd_cx *cx, const struct client_invocation *inv,
+                      struct urd_client *client)
+{
+    char why[URD_CLIENT_ERRMSG_MAX];
+    const char *json = inv->args_count > 2 ? inv->args[2] : NULL;
+    urd_err err = urd_client_signal(cx, client, inv->args[0], inv->args[1], json, why);
+    return after_verb(cx, inv, client, err, why);
+}
+
+static int run_resolve(struct urd_cx *cx, const struct client_invocation *inv,
+                       struct urd_client *client)
+{
+    char why[URD_CLIENT_ERRMSG_MAX];
+    urd_err err =
+        urd_client_resolve(cx, client, inv->args[0], inv->args[1], client_given(inv, "done"), why);
+    return after_verb(cx, inv, client, err, why);
+}
+
+static int run_complete(struct urd_cx *cx, const struct client_invocation *inv,
+                        struct urd_client *client)
+{
+    char why[URD_CLIENT_ERRMSG_MAX];
+    urd_err err = urd_client_complete(cx, client, inv->args[0], client_text(inv, "result", NULL),
+                                      client_text(inv, "fail", NULL), why);
+    return err == URD_OK ? CLIENT_EXIT_DONE : client_fail(inv, err, why);
+}
+
+int client_run_saga_cancel(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    return client_connected(cx, inv, run_cancel);
+}
+
+int client_run_saga_pause(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    return client_connected(cx, inv, run_pause);
+}
+
+int client_run_saga_resume(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    return client_connected(cx, inv, run_resume);
+}
+
+int client_run_saga_signal(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    return client_connected(cx, inv, run_signal);
+}
+
+int client_run_saga_resolve(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    if (client_given(inv, "done") == client_given(inv, "retry")) {
+        (void)fprintf(stderr, "urd: saga resolve wants one of --done and --retry\n");
+        return CLIENT_EXIT_USAGE;
+    }
+    return client_connected(cx, inv, run_resolve);
+}
+
+int client_run_saga_complete(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    return client_connected(cx, inv, run_complete);
+}
