@@ -1,26 +1,31 @@
 /* client/where.h -- whom to ask and what to show: flags beat environment beats profile beats node
  * directory.
  *
- * A profile (`urd invite --client`) is INI:
- *
- *     [cluster]  ca = one line of base64 (the CA certificate, DER)
- *     [nodes]    NAME = URL
- *     [cap]      token = text
- *
- * A node directory tells the address of its node while that runs, its CA, and admin.cap. */
+ * A node directory (URD_HOME) tells the address of its node, its CA and admin.cap; a profile
+ * (URD_PROFILE) is what `urd invite --client` printed: the same three in one file. */
 #ifndef CLIENT_WHERE_H
 #define CLIENT_WHERE_H
 
+#include "caps/text.h"
 #include "client/session.h"
 
 /* Fill in @client's nodes, trust and tokens.  Errors: URD_E_CONFIG nothing names a node, or a file
- * is not readable; URD_E_INVALID a token or profile that does not parse. */
+ * is not readable; URD_E_DENIED a token that does not parse; URD_E_INVALID a profile that does not.
+ */
 URD_MUST_USE urd_err client_where(struct urd_cx *cx, const struct urd_client_options *options,
                                   struct urd_client *client, char *errmsg);
 
-/* Read a token as the command line gives it: "-" (standard input), "@FILE", the name of a file that
- * is there, or its text.  *@ret_text is a secret for sodium_memzero() and free(). */
+/* Read a token as the command line gives it: "-" (standard input), "@FILE", or its text (with a
+ * warning: it shows in the list of processes).  *@ret_text is one line, a secret for
+ * sodium_memzero() and free(). */
 URD_MUST_USE urd_err client_token_text(struct urd_cx *cx, const char *given, char **ret_text,
                                        char *errmsg);
+
+/* The tokens of @bundle as the wire carries them, at most NODE_TOKENS_MAX.  Give back with
+ * client_tokens_done(). */
+URD_MUST_USE urd_err client_tokens_encode(const struct urd_caps_bundle *bundle,
+                                          ProtobufCBinaryData *ret_tokens, size_t *ret_count);
+/* Wipe and free. */
+void client_tokens_done(ProtobufCBinaryData *tokens, size_t count);
 
 #endif

@@ -1,0 +1,368 @@
+/* `urd cap …`: attenuate and show are offline and need no key; the rest asks a node. */
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "caps/explain.h"
+#include "caps/text.h"
+#include "caps/time_text.h"
+#include "client/commands_internal.h"
+#include "client/connect.h"
+#include "client/session.h"
+#include "client/units.h"
+#include "client/where.h"
+
+enum { PREDICATES_MAX = 64, PREDICATE_BYTES = 1024 };
+
+struct predicates {
+    char texts[PREDICATES_MAX][PREDICATE_BYTES];
+    char *list[PREDICATES_MAX];
+    unsigned count;
+    bool expires; /* one of them is `time <` */
+};
+
+static bool add(struct predicates *p, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static bool add(struct predicates *p, const char *format, ...)
+{
+    if (p->count == PREDICATES_MAX) return false;
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(p->texts[p->count], PREDICATE_BYTES, format, args);
+    va_end(args);
+    if (len < 0 || len >= PREDICATE_BYTES) return false;
+    p->list[p->count] = p->texts[p->count];
+    p->count++;
+    return true;
+}
+
+/* "DUR" from now, or "TIME" as it stands, as the text of an instant. */
+static bool instant_text(struct urd_cx *cx, const char *given, char ret[URD_CAPS_TIME_TEXT_LEN + 1])
+{
+    uint64_t from_now_ns;
+    int64_t wall_ns, unix_s;
+    if (urd_caps_time_parse(given, strlen(given), &unix_s) == URD_OK)
+        return urd_caps_time_format(unix_s, ret) == URD_OK;
+    if (!client_parse_duration(given, &from_now_ns) || from_now_ns > URD_CAPS_DURATION_NS_MAX * 100)
+        return false;
+    if (urd_cx_wall(cx, &wall_ns) != URD_OK) return false;
+    return urd_caps_time_format((wall_ns + (int64_t)from_now_ns) / 1000000000, ret) == URD_OK;
+}
+
+/* The caveats that the flags ask for.  False after a sentence on standard error. */
+static bool read_predicates(struct urd_cx *cx, const struct client_invocation *inv,
+                            struct predicates *p)
+{
+    static const char *const plain[] = { "action", "resource", "rate", "region", "task" };
+    char text[URD_CAPS_TIME_TEXT_LEN + 1];
+    bool ok = true;
+    for (unsigned i = 0; i < sizeof plain / sizeof plain[0]; i++) {
+        const char *value = client_text(inv, plain[i], NULL);
+        if (value == NULL) continue;
+        ok = ok && add(p, "%s %s %s", plain[i], strcmp(plain[i], "rate") == 0 ? "<=" : "=", value);
+    }
+    const char *expires = client_text(inv, "expires", NULL),
+               *from = client_text(inv, "not-before", NULL);
+    if (expires != NULL) {
+        ok = ok && instant_text(cx, expires, text) && add(p, "time < %s", text);
+        p->expires = true;
+    }
+    if (from != NULL) ok = ok && instant_text(cx, from, text) && add(p, "time >= %s", text);
+    if (client_given(inv, "uses"))
+        ok = ok && add(p, "uses <= %" PRIu64, client_number(inv, "uses", 0));
+    const char *pair;
+    for (unsigned i = 0; (pair = client_text_nth(inv, "require", i)) != NULL; i++) {
+        const char *equals = strchr(pair, '=');
+        ok = ok && equals != NULL && add(p, "%.*s = %s", (int)(equals - pair), pair, equals + 1);
+    }
+    if (!ok)
+        (void)fprintf(stderr, "urd: a caveat is not understood; see 'urd help %s'\n",
+                      inv->command->words);
+    return ok;
+}
+
+/* Print @token as its one line.  Answers the exit status. */
+static int print_token(const struct client_invocation *inv, const struct urd_caps_token *token)
+{
+    char *text;
+    urd_err err = urd_caps_token_to_text(token, &text);
+    if (err != URD_OK) return client_fail(inv, err, NULL);
+    if (inv->json)
+        client_print_json(json_pack("{ss}", "token", text));
+    else
+        (void)printf("%s\n", text);
+    sodium_memzero(text, strlen(text));
+    free(text);
+    return CLIENT_EXIT_DONE;
+}
+
+/* The token that the first argument gives, with its discharges.  Answers an exit status, 0 to go
+ * on. */
+static int read_bundle(struct urd_cx *cx, const struct client_invocation *inv,
+                       struct urd_caps_bundle *ret)
+{
+    char why[URD_CLIENT_ERRMSG_MAX], *text;
+    urd_err err = client_token_text(cx, inv->args[0], &text, why);
+    if (err != URD_OK) return client_fail(inv, err, why);
+    err = urd_caps_bundle_from_text(text, strlen(text), ret);
+    sodium_memzero(text, strlen(text));
+    free(text);
+    if (err == URD_OK) return 0;
+    (void)client_fail(inv, err, "that is not a token");
+    return CLIENT_EXIT_DENIED;
+}
+
+int client_run_cap_attenuate(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    uint8_t link[URD_CAPS_LINK_BYTES];
+    char why[URD_CLIENT_ERRMSG_MAX] = "";
+    struct predicates *p = calloc(1, sizeof *p);
+    if (p == NULL) return client_fail(inv, URD_E_NOMEM, NULL);
+    int status = CLIENT_EXIT_USAGE;
+    struct urd_caps_bundle bundle;
+    if (!read_predicates(cx, inv, p)) goto done;
+    status = read_bundle(cx, inv, &bundle);
+    if (status != 0) goto done;
+    urd_err err = urd_cx_random(cx, link, sizeof link);
+    if (err == URD_OK && bundle.discharge_count > 0)
+        err = client_say(why, URD_E_STATE,
+                         "its discharges are bound already: attenuate first, bind last");
+    if (err == URD_OK)
+        err = urd_caps_token_attenuate(bundle.root, (const char *const *)p->list, p->count, link,
+                                       why, sizeof why);
+    status = err == URD_OK ? print_token(inv, bundle.root) : client_fail(inv, err, why);
+    urd_caps_bundle_done(&bundle);
+done:
+    free(p);
+    return status;
+}
+
+struct telling {
+    bool json;
+    json_t *caveats, *handles;
+};
+
+static void tell(void *arg, const struct urd_caps_explanation *e)
+{
+    struct telling *t = arg;
+    if (!t->json) (void)printf("%-12s %s\n", urd_caps_kind_name(e->kind), e->words);
+    (void)json_array_append_new(t->caveats,
+                                json_pack("{ssssss}", "kind", urd_caps_kind_name(e->kind), "text",
+                                          e->text, "words", e->words));
+    if (e->handle[0] == '\0') return;
+    (void)json_array_append_new(t->handles, json_string(e->handle));
+    if (!t->json) (void)printf("             can be revoked as %s\n", e->handle);
+}
+
+int client_run_cap_show(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    struct urd_caps_bundle bundle;
+    struct telling t = { .json = inv->json, .caveats = json_array(), .handles = json_array() };
+    int status = read_bundle(cx, inv, &bundle);
+    if (status == 0) {
+        urd_err err = urd_caps_explain(bundle.root, tell, &t);
+        urd_caps_bundle_done(&bundle);
+        if (err != URD_OK)
+            status = client_fail(inv, err, NULL);
+        else if (inv->json)
+            client_print_json(
+                json_pack("{sOsO}", "caveats", t.caveats, "revocation_ids", t.handles));
+    }
+    json_decref(t.caveats);
+    json_decref(t.handles);
+    return status;
+}
+
+static int mint(struct urd_cx *cx, const struct client_invocation *inv, struct urd_client *client)
+{
+    char why[URD_CLIENT_ERRMSG_MAX];
+    struct client_request request;
+    Urd__V1__Reply *reply;
+    Urd__V1__CapMint body = URD__V1__CAP_MINT__INIT;
+    struct predicates *p = calloc(1, sizeof *p);
+    if (p == NULL) return client_fail(inv, URD_E_NOMEM, NULL);
+    if (!read_predicates(cx, inv, p)) {
+        free(p);
+        return CLIENT_EXIT_USAGE;
+    }
+    body.caveats = p->list;
+    body.n_caveats = p->count;
+    urd_err err = client_request_init(cx, &request);
+    request.message.body_case = URD__V1__REQUEST__BODY_CAP_MINT;
+    request.message.cap_mint = &body;
+    if (err == URD_OK)
+        err = client_ask(cx, client, NULL, &request, URD__V1__REPLY__BODY_CAP_MINT, &reply, why);
+    free(p);
+    if (err != URD_OK) return client_fail(inv, err, why);
+
+    struct urd_caps_bundle bundle;
+    int status;
+    err = urd_caps_bundle_decode(reply->cap_mint->token.data, reply->cap_mint->token.len, &bundle);
+    if (err == URD_OK) {
+        status = print_token(inv, bundle.root);
+        urd_caps_bundle_done(&bundle);
+    } else {
+        status = client_fail(inv, err, "the node answered what is no token");
+    }
+    node_reply_free(reply);
+    return status;
+}
+
+int client_run_cap_mint(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    return client_connected(cx, inv, mint);
+}
+
+static int verify(struct urd_cx *cx, const struct client_invocation *inv, struct urd_client *client)
+{
+    char why[URD_CLIENT_ERRMSG_MAX];
+    struct client_request request;
+    struct urd_caps_bundle bundle;
+    ProtobufCBinaryData tokens[NODE_TOKENS_MAX];
+    Urd__V1__Reply *reply;
+    Urd__V1__CapVerify body = URD__V1__CAP_VERIFY__INIT;
+    int status = read_bundle(cx, inv, &bundle);
+    if (status != 0) return status;
+    urd_err err = client_tokens_encode(&bundle, tokens, &body.n_tokens);
+    urd_caps_bundle_done(&bundle);
+    if (err != URD_OK) return client_fail(inv, err, NULL);
+    body.tokens = tokens;
+    body.action = (char *)client_text(inv, "action", "");
+    body.resource = (char *)client_text(inv, "resource", "");
+    err = client_request_init(cx, &request);
+    request.message.body_case = URD__V1__REQUEST__BODY_CAP_VERIFY;
+    request.message.cap_verify = &body;
+    if (err == URD_OK)
+        err = client_ask(cx, client, NULL, &request, URD__V1__REPLY__BODY_CAP_VERIFY, &reply, why);
+    client_tokens_done(tokens, body.n_tokens);
+    if (err != URD_OK) return client_fail(inv, err, why);
+
+    const Urd__V1__CapVerifyReply *answer = reply->cap_verify;
+    status = answer->allowed ? CLIENT_EXIT_DONE : CLIENT_EXIT_DENIED;
+    if (inv->json)
+        client_print_json(json_pack("{sbssssss}", "allowed", answer->allowed, "code", answer->code,
+                                    "caveat", answer->caveat, "message", answer->message));
+    else if (answer->allowed)
+        (void)printf("allowed\n");
+    else
+        (void)fprintf(stderr, "urd: refused: %s (%s)\n", answer->message, answer->code);
+    node_reply_free(reply);
+    return status;
+}
+
+int client_run_cap_verify(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    if (!client_given(inv, "action") || !client_given(inv, "resource")) {
+        (void)fprintf(stderr, "urd: cap verify wants --action and --resource\n");
+        return CLIENT_EXIT_USAGE;
+    }
+    return client_connected(cx, inv, verify);
+}
+
+static void print_revoked(const struct client_invocation *inv,
+                          const Urd__V1__CapRevokeReply *answer)
+{
+    json_t *nodes = json_array();
+    for (size_t i = 0; i < answer->n_nodes; i++) {
+        const Urd__V1__Confirmation *c = answer->nodes[i];
+        (void)json_array_append_new(
+            nodes, json_pack("{sssb}", "node", c->node, "confirmed", c->confirmed));
+        if (!inv->json)
+            (void)printf("  %-16s %s\n", c->node,
+                         c->confirmed ? "confirmed" : "not heard yet: as soon as it is back");
+    }
+    if (inv->json)
+        client_print_json(json_pack("{sssO}", "revoked", answer->handle, "nodes", nodes));
+    else
+        (void)printf("revoked %s\n", answer->handle);
+    json_decref(nodes);
+}
+
+/* Whether @text is a handle (TOKENID or TOKENID/LINK), not a token. */
+static bool is_handle(const char *text)
+{
+    uint8_t token_id[URD_CAPS_TOKEN_ID_BYTES], link[URD_CAPS_LINK_BYTES];
+    bool has_link;
+    return urd_caps_handle_parse(text, token_id, link, &has_link) == URD_OK;
+}
+
+static int revoke(struct urd_cx *cx, const struct client_invocation *inv, struct urd_client *client)
+{
+    char why[URD_CLIENT_ERRMSG_MAX];
+    struct client_request request;
+    ProtobufCBinaryData tokens[NODE_TOKENS_MAX];
+    Urd__V1__Reply *reply;
+    Urd__V1__CapRevoke body = URD__V1__CAP_REVOKE__INIT;
+    urd_err err;
+    if (is_handle(inv->args[0])) {
+        body.handle = (char *)inv->args[0];
+    } else {
+        struct urd_caps_bundle bundle;
+        int status = read_bundle(cx, inv, &bundle);
+        if (status != 0) return status;
+        err = client_tokens_encode(&bundle, tokens, &body.n_tokens);
+        urd_caps_bundle_done(&bundle);
+        if (err != URD_OK) return client_fail(inv, err, NULL);
+        body.tokens = tokens;
+    }
+    body.reason = (char *)client_text(inv, "reason", "");
+    body.widen = client_given(inv, "widen");
+    body.all = client_given(inv, "all");
+    err = client_request_init(cx, &request);
+    request.message.body_case = URD__V1__REQUEST__BODY_CAP_REVOKE;
+    request.message.cap_revoke = &body;
+    if (err == URD_OK)
+        err = client_ask(cx, client, NULL, &request, URD__V1__REPLY__BODY_CAP_REVOKE, &reply, why);
+    client_tokens_done(tokens, body.n_tokens);
+    if (err != URD_OK) return client_fail(inv, err, why);
+    print_revoked(inv, reply->cap_revoke);
+    node_reply_free(reply);
+    return CLIENT_EXIT_DONE;
+}
+
+int client_run_cap_revoke(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    return client_connected(cx, inv, revoke);
+}
+
+static void print_entry(const struct client_invocation *inv, const Urd__V1__RevokedEntry *e)
+{
+    if (inv->json)
+        client_print_json(json_pack("{sssssssssIsI}", "id", e->handle, "reason", e->reason, "by",
+                                    e->by, "node", e->node, "at_ns", (json_int_t)e->at_ns,
+                                    "expires_s", (json_int_t)e->expires_s));
+    else
+        (void)printf("%-66s %-12s %s\n", e->handle, e->node, e->reason);
+}
+
+static int revoked(struct urd_cx *cx, const struct client_invocation *inv,
+                   struct urd_client *client)
+{
+    char after[NODE_STRING_BYTES_MAX + 1] = "", why[URD_CLIENT_ERRMSG_MAX];
+    do {
+        struct client_request request;
+        Urd__V1__Reply *reply;
+        Urd__V1__CapRevoked body = URD__V1__CAP_REVOKED__INIT;
+        body.after = after;
+        urd_err err = client_request_init(cx, &request);
+        request.message.body_case = URD__V1__REQUEST__BODY_CAP_REVOKED;
+        request.message.cap_revoked = &body;
+        if (err == URD_OK)
+            err = client_ask(cx, client, NULL, &request, URD__V1__REPLY__BODY_CAP_REVOKED, &reply,
+                             why);
+        if (err != URD_OK) return client_fail(inv, err, why);
+        for (size_t i = 0; i < reply->cap_revoked->n_entries; i++)
+            print_entry(inv, reply->cap_revoked->entries[i]);
+        (void)snprintf(after, sizeof after, "%s", reply->cap_revoked->after);
+        node_reply_free(reply);
+    } while (after[0] != '\0');
+    return CLIENT_EXIT_DONE;
+}
+
+int client_run_cap_revoked(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    return client_connected(cx, inv, revoked);
+}
