@@ -137,48 +137,35 @@ static bool read_handlers(const struct client_invocation *inv, struct commands *
 
 struct serving {
     struct urd_worker *worker;
-    urd_err err;
     char why[URD_CLIENT_ERRMSG_MAX];
-    struct urd_scope *scope;
 };
 
-static urd_err serve(struct urd_cx *cx, void *arg)
-{
-    struct serving *s = arg;
-    s->err = urd_worker_run(cx, s->worker, s->why);
-    if (s->err != URD_E_CANCELLED) urd_scope_cancel(cx, s->scope, URD_CANCEL_SIBLING_FAILED);
-    return s->err;
-}
-
-static urd_err wait_signal(struct urd_cx *cx, void *arg)
+static urd_err stop_at_signal(struct urd_cx *cx, void *arg)
 {
     struct serving *s = arg;
     int sig;
     urd_err err = urd_signal_wait(cx, URD_FOREVER, &sig);
-    if (err == URD_OK) urd_scope_cancel(cx, s->scope, URD_CANCEL_USER);
+    urd_worker_stop(s->worker);
     return err;
 }
 
 /* Serve until a signal, then drain. */
 static urd_err serve_until_signal(struct urd_cx *cx, struct serving *s)
 {
-    struct urd_region_options options = { .name = "worker",
-                                          .policy = URD_REGION_COLLECT,
-                                          .cleanup_budget_ns = UINT64_C(60000000000) };
+    struct urd_region_options options = { .name = "signals", .policy = URD_REGION_COLLECT };
     URD_REGION(r);
     if (!urd_region_open(cx, &options, r)) return URD_E_NOMEM;
-    s->scope = urd_region_scope(r);
-    urd_err err = urd_spawn(cx, s->scope, NULL, serve, s);
-    if (err == URD_OK) err = urd_spawn(cx, s->scope, NULL, wait_signal, s);
-    urd_region_join(cx, r, NULL);
-    return err != URD_OK ? err : s->err;
+    urd_err err = urd_spawn(cx, urd_region_scope(r), NULL, stop_at_signal, s);
+    if (err == URD_OK) err = urd_worker_run(cx, s->worker, s->why);
+    urd_region_close(cx, r, NULL);
+    return err;
 }
 
 static int run_worker(struct urd_cx *cx, const struct client_invocation *inv,
                       struct urd_client *client)
 {
     struct commands commands = { .count = 0 };
-    struct serving s = { .err = URD_OK };
+    struct serving s = { .why = "" };
     if (!read_handlers(inv, &commands)) return CLIENT_EXIT_USAGE;
     struct urd_worker_options options = { .name = client_text(inv, "name", NULL),
                                           .effects_dir = client_text(inv, "effects", "urd-effects"),
@@ -191,8 +178,7 @@ static int run_worker(struct urd_cx *cx, const struct client_invocation *inv,
                             run_command, &commands.handlers[i]);
     if (err == URD_OK) err = serve_until_signal(cx, &s);
     urd_worker_close(cx, s.worker);
-    return err == URD_OK || err == URD_E_CANCELLED ? CLIENT_EXIT_DONE
-                                                   : client_fail(inv, err, s.why);
+    return err == URD_OK ? CLIENT_EXIT_DONE : client_fail(inv, err, s.why);
 }
 
 int client_run_worker(struct urd_cx *cx, const struct client_invocation *inv)

@@ -57,7 +57,7 @@ struct urd_worker_options {
     const char *effects_dir; /* where its guards live; required; one process at a time */
     uint32_t concurrency;    /* handlers at once; 0: 16 */
     uint64_t guard_keep_ns;  /* a guard stays this long after its saga ended; 0: 1 h */
-    uint64_t drain_ns;       /* what running handlers have at the end; 0: 10 s */
+    uint64_t drain_ns;       /* what running handlers have after urd_worker_stop(); 0: 10 s */
     void (*on_answered)(void *arg,
                         const char *effect_key); /* an answer was handed to the node; may be NULL */
     void *on_answered_arg;
@@ -73,10 +73,14 @@ URD_MUST_USE urd_err urd_worker_open(struct urd_cx *cx, struct urd_client *clien
 /* Answer @action by @fn(@arg).  Before urd_worker_run() only. */
 URD_MUST_USE urd_err urd_worker_on(struct urd_worker *worker, const char *action, bool idempotent,
                                    urd_worker_fn fn, void *arg);
-/* Take and answer steps until cancelled, then drain: takes no more, lets running handlers end,
- * hands in their answers.  Reconnects by itself; learns the other nodes from the one it was told,
- * and takes from all. Returns URD_E_CANCELLED, or what made it impossible (URD_E_DENIED, …). */
+/* Take and answer steps until urd_worker_stop(), then drain: take no more, let running handlers end
+ * within drain_ns, hand in their answers, return URD_OK.  A cancel does not drain: handlers are
+ * cancelled, their steps are asked for again later.  Reconnects by itself; learns the other nodes
+ * from the one it was told, and takes from all. Errors: URD_E_CANCELLED; what makes it impossible:
+ * URD_E_DENIED, URD_E_IO, … */
 URD_MUST_USE urd_err urd_worker_run(struct urd_cx *cx, struct urd_worker *worker, char *errmsg);
+/* End urd_worker_run().  From any task. */
+void urd_worker_stop(struct urd_worker *worker);
 /* NULL is allowed; not while running. */
 void urd_worker_close(struct urd_cx *cx, struct urd_worker *worker);
 

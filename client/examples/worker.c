@@ -51,33 +51,28 @@ static const struct {
     { "card.capture", capture },   { "card.refund", release },
 };
 
-static urd_err until_signal(struct urd_cx *cx, void *arg)
-{
-    int sig;
-    urd_err err = urd_signal_wait(cx, URD_FOREVER, &sig);
-    urd_scope_cancel(cx, arg, URD_CANCEL_USER);
-    return err;
-}
-
 struct serve {
     struct urd_worker *worker;
     char why[URD_CLIENT_ERRMSG_MAX];
 };
 
-static urd_err serve(struct urd_cx *cx, void *arg)
+/* The first signal: take no more, finish what runs. */
+static urd_err until_signal(struct urd_cx *cx, void *arg)
 {
     struct serve *s = arg;
-    return urd_worker_run(cx, s->worker, s->why);
+    int sig;
+    urd_err err = urd_signal_wait(cx, URD_FOREVER, &sig);
+    urd_worker_stop(s->worker);
+    return err;
 }
 
 static urd_err serve_until_signal(struct urd_cx *cx, struct serve *s)
 {
     URD_REGION(r);
     if (!urd_region_open(cx, NULL, r)) return URD_E_NOMEM;
-    struct urd_scope *scope = urd_region_scope(r);
-    urd_err err = urd_spawn(cx, scope, NULL, serve, s);
-    if (err == URD_OK) err = urd_spawn(cx, scope, NULL, until_signal, scope);
-    urd_region_join(cx, r, NULL);
+    urd_err err = urd_spawn(cx, urd_region_scope(r), NULL, until_signal, s);
+    if (err == URD_OK) err = urd_worker_run(cx, s->worker, s->why);
+    urd_region_close(cx, r, NULL);
     return err;
 }
 

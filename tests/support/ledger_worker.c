@@ -99,19 +99,21 @@ struct worker {
     char why[URD_CLIENT_ERRMSG_MAX];
 };
 
-static urd_err serve(struct urd_cx *cx, void *arg)
+static urd_err stop_at_signal(struct urd_cx *cx, void *arg)
 {
     struct worker *w = arg;
-    return urd_worker_run(cx, w->worker, w->why);
+    int sig;
+    urd_err err = urd_signal_wait(cx, URD_FOREVER, &sig);
+    urd_worker_stop(w->worker);
+    return err;
 }
 
 static urd_err serve_until_signal(struct urd_cx *cx, struct worker *w)
 {
-    int sig;
     URD_REGION(r);
     if (!urd_region_open(cx, NULL, r)) return URD_E_NOMEM;
-    urd_err err = urd_spawn(cx, urd_region_scope(r), NULL, serve, w);
-    if (err == URD_OK) err = urd_signal_wait(cx, URD_FOREVER, &sig);
+    urd_err err = urd_spawn(cx, urd_region_scope(r), NULL, stop_at_signal, w);
+    if (err == URD_OK) err = urd_worker_run(cx, w->worker, w->why);
     urd_region_close(cx, r, NULL);
     return err;
 }
