@@ -31,20 +31,23 @@ struct urd_client;
  * URD_NODE, URD_CAP, URD_PROFILE, URD_HOME (a node directory: its address, its trust, its
  * admin.cap). */
 struct urd_client_options {
-    const char *node;    /* "NAME=URL" */
-    const char *cap;     /* a token's text, "@FILE" */
+    const char *node;    /* "NAME=URL", or several, a comma between each two */
+    const char *cap;     /* a token's text, "@FILE", or the name of a file that is there */
     const char *home;    /* a node directory */
     const char *profile; /* a client profile (`urd invite --client`) */
     uint64_t timeout_ns; /* of one request; 0: 10 s */
 };
 
 /* Run @body(@arg) on a runtime with the real world and nng; the process's exit status: 0 when it
- * returned URD_OK, else 1.  Blocks until it and all it spawned has ended. */
+ * returned URD_OK, else 1.  Blocks until it and all it spawned has ended.  SIGINT and SIGTERM
+ * cancel it, a second one ends the process. */
 int urd_client_main(urd_task_fn body, void *arg);
+/* The same for a body that waits for signals itself (runtime/process.h), as a worker does that
+ * drains. */
+int urd_client_main_signals(urd_task_fn body, void *arg);
 
 /* @options may be NULL (environment only).  Dials in the background; the first call finds out.
- * Errors besides: URD_E_CONFIG no node named anywhere; URD_E_INVALID a token that does not parse.
- */
+ * Errors besides: URD_E_CONFIG no node named anywhere; URD_E_DENIED a token that does not parse. */
 URD_MUST_USE urd_err urd_client_open(struct urd_cx *cx, const struct urd_client_options *options,
                                      struct urd_client **ret, char *errmsg);
 /* NULL is allowed.  No call may be under way. */
@@ -57,8 +60,8 @@ struct urd_saga_receipt {
     bool existed; /* the key was known: this is the saga it named before */
 };
 /* Submit @document (JSON text, design of docs/saga.md).  @key makes it idempotent: same key and
- * document, same saga; NULL: the document's own key, or one made here, so that a retry inside this
- * call is safe. On URD_OK the saga is durable.  Errors besides: URD_E_INVALID (the sentence names
+ * document, same saga; NULL: the document's own key, or one of this call, so that a retry inside it
+ * is safe.  On URD_OK the saga is durable.  Errors besides: URD_E_INVALID (the sentence names
  * field and step), URD_E_CONFLICT same key, another document; URD_E_UNSUPPORTED;
  * URD_E_STORAGE_FULL. */
 URD_MUST_USE urd_err urd_client_submit(struct urd_cx *cx, struct urd_client *client,
@@ -83,6 +86,15 @@ const char *urd_saga_state_name(enum urd_saga_state state);
 URD_MUST_USE urd_err urd_client_wait(struct urd_cx *cx, struct urd_client *client, const char *id,
                                      uint64_t deadline_ns, enum urd_saga_state *ret_state,
                                      char **ret_json, char *errmsg);
+/* Tell each journal record of saga @id from @since_seq on (0: the first) as it becomes durable, as
+ * one JSON object (valid for the call), until the saga has ended, is stuck, or @deadline_ns.
+ * Survives lost connections as urd_client_wait() does.  @tell must not block.
+ * Errors besides: URD_E_NOT_FOUND; URD_E_TIMEOUT the saga goes on. */
+typedef void (*urd_saga_record_fn)(void *arg, const char *record_json);
+URD_MUST_USE urd_err urd_client_watch(struct urd_cx *cx, struct urd_client *client, const char *id,
+                                      uint64_t since_seq, uint64_t deadline_ns,
+                                      urd_saga_record_fn tell, void *arg,
+                                      enum urd_saga_state *ret_state, char *errmsg);
 /* The saga now, as JSON text for free(). */
 URD_MUST_USE urd_err urd_client_show(struct urd_cx *cx, struct urd_client *client, const char *id,
                                      char **ret_json, char *errmsg);
@@ -116,39 +128,73 @@ URD_MUST_USE urd_err urd_client_complete(struct urd_cx *cx, struct urd_client *c
                                          const char *effect_key, const char *result_json,
                                          const char *fail_reason, char *errmsg);
 
-/* Files. */
+/* Files.  A place on a node is "NODE:/PATH"; the path is below the node's root. */
 
 struct urd_file_progress {
+    const char *node; /* the other end; valid for the call */
     uint64_t bytes, bytes_total;
     double rate_bps, loss;
     uint64_t eta_ns; /* URD_FOREVER: not known */
 };
 struct urd_file_options {
-    uint64_t rate_bps;     /* 0: as the path allows */
+    uint64_t rate_bps;     /* never more; 0: as the path allows */
     uint32_t symbol_bytes; /* 0: 1280 */
-    bool no_resume;
-    void (*progress)(
-        void *arg,
-        const struct urd_file_progress *progress); /* a few times a second; may be NULL */
+    bool no_resume;        /* forget what an earlier transfer left */
+    /* A few times a second for each node, from any thread; must not block; may be NULL. */
+    void (*progress)(void *arg, const struct urd_file_progress *progress);
     void *arg;
 };
 struct urd_file_result {
-    char id[33];
-    uint64_t bytes, datagrams;
+    char node[64];  /* the other end */
+    char id[33];    /* the same when resumed */
+    uint64_t bytes; /* moved this time */
+    uint64_t datagrams;
     double seconds, goodput_bps, overhead, loss;
-    char digest[65];
+    char digest[65]; /* root digest; "" unless finished */
+    urd_err err;     /* URD_OK: every byte is on disk under its name */
+    char errmsg[URD_CLIENT_ERRMSG_MAX];
 };
-/* Send @paths to @dest ("NODE:/PATH" or "NODE,NODE:/PATH").  Done when every target has every byte
- * on disk under its name.  A cancel leaves a state from which the same call resumes. Errors
- * besides: URD_E_CHANGED, URD_E_NOT_FOUND, URD_E_STORAGE_FULL. */
+#define URD_FILE_TARGETS_MAX 16u
+/* Send @paths (files, directories, links; named as cp names them) to @dest, "NODE:/PATH" or
+ * "NODE,NODE:/PATH", to all at once.  One file to a PATH that is no directory takes that name; a
+ * PATH that ends in "/" is one.  Each of @ret_count results (@ret has room for
+ * URD_FILE_TARGETS_MAX) says how it went at its node; all are written once a transfer was begun,
+ * else @ret_count is 0.  A cancel, or an error, leaves a state from which the same call goes on.
+ * Errors besides, the first target's that failed: URD_E_CHANGED, URD_E_NOT_FOUND, URD_E_INVALID,
+ * URD_E_STORAGE_FULL. */
 URD_MUST_USE urd_err urd_client_send_files(struct urd_cx *cx, struct urd_client *client,
                                            const char *const *paths, uint32_t paths_count,
                                            const char *dest, const struct urd_file_options *options,
-                                           struct urd_file_result *ret, char *errmsg);
-/* Fetch @source ("NODE:/PATH") to the local path @dest. */
+                                           struct urd_file_result *ret, uint32_t *ret_count,
+                                           char *errmsg);
+/* Fetch @source, "NODE:/PATH", to the local path @dest, as cp does.  What is under way lies in
+ * ".urd-partial" beside it.  Errors besides: as above; URD_E_CORRUPT; URD_E_UNSUPPORTED several
+ * nodes. */
 URD_MUST_USE urd_err urd_client_fetch_file(struct urd_cx *cx, struct urd_client *client,
                                            const char *source, const char *dest,
                                            const struct urd_file_options *options,
                                            struct urd_file_result *ret, char *errmsg);
+
+/* One entry of a node's files. */
+enum urd_file_entry_kind { URD_ENTRY_OTHER, URD_ENTRY_FILE, URD_ENTRY_DIRECTORY, URD_ENTRY_LINK };
+struct urd_file_entry {
+    const char *name, *target; /* bytes as they are there; target "" unless a link */
+    enum urd_file_entry_kind kind;
+    uint32_t mode;
+    uint64_t size_bytes;
+    int64_t mtime_ns;
+    const char *digest; /* root digest in hex; "" unless asked for and known */
+};
+typedef void (*urd_file_entry_fn)(void *arg, const struct urd_file_entry *entry);
+/* Tell each entry of the directory @place, by name.  Errors besides: URD_E_NOT_FOUND. */
+URD_MUST_USE urd_err urd_client_list_files(struct urd_cx *cx, struct urd_client *client,
+                                           const char *place, urd_file_entry_fn tell, void *arg,
+                                           char *errmsg);
+URD_MUST_USE urd_err urd_client_stat_file(struct urd_cx *cx, struct urd_client *client,
+                                          const char *place, bool digest, urd_file_entry_fn tell,
+                                          void *arg, char *errmsg);
+/* Remove a file, or with @recursive a directory and all in it. */
+URD_MUST_USE urd_err urd_client_remove_file(struct urd_cx *cx, struct urd_client *client,
+                                            const char *place, bool recursive, char *errmsg);
 
 #endif

@@ -40,6 +40,13 @@ struct client_flag {
 
 struct client_invocation;
 
+/* How a command is run. */
+enum client_way {
+    CLIENT_TASK,    /* as a task, which SIGINT and SIGTERM cancel */
+    CLIENT_SIGNALS, /* as a task that waits for signals itself */
+    CLIENT_PLAIN,   /* it starts the runtime itself: @cx is NULL */
+};
+
 struct client_command {
     const char *words; /* "saga submit" */
     const char *args;  /* "FILE|-", for help */
@@ -48,7 +55,7 @@ struct client_command {
     const char *detail;  /* more lines for `urd help`, or NULL */
     const struct client_flag *flags;
     int (*run)(struct urd_cx *cx, const struct client_invocation *inv);
-    bool own_runtime; /* starts the runtime itself: @cx is NULL */
+    enum client_way way;
 };
 
 #define CLIENT_FLAG_VALUES_MAX 64u

@@ -1,6 +1,5 @@
 /* `urd cap …`: attenuate and show are offline and need no key; the rest asks a node. */
 #include <inttypes.h>
-#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +20,6 @@ struct predicates {
     char texts[PREDICATES_MAX][PREDICATE_BYTES];
     char *list[PREDICATES_MAX];
     unsigned count;
-    bool expires; /* one of them is `time <` */
 };
 
 static bool add(struct predicates *p, const char *format, ...)
@@ -68,7 +66,6 @@ static bool read_predicates(struct urd_cx *cx, const struct client_invocation *i
                *from = client_text(inv, "not-before", NULL);
     if (expires != NULL) {
         ok = ok && instant_text(cx, expires, text) && add(p, "time < %s", text);
-        p->expires = true;
     }
     if (from != NULL) ok = ok && instant_text(cx, from, text) && add(p, "time >= %s", text);
     if (client_given(inv, "uses"))
@@ -94,8 +91,7 @@ static int print_token(const struct client_invocation *inv, const struct urd_cap
         client_print_json(json_pack("{ss}", "token", text));
     else
         (void)printf("%s\n", text);
-    sodium_memzero(text, strlen(text));
-    free(text);
+    client_text_wipe(text);
     return CLIENT_EXIT_DONE;
 }
 
@@ -104,12 +100,13 @@ static int print_token(const struct client_invocation *inv, const struct urd_cap
 static int read_bundle(struct urd_cx *cx, const struct client_invocation *inv,
                        struct urd_caps_bundle *ret)
 {
-    char why[URD_CLIENT_ERRMSG_MAX], *text;
-    urd_err err = client_token_text(cx, inv->args[0], &text, why);
+    char why[URD_CLIENT_ERRMSG_MAX] = "", *text;
+    bool shown;
+    urd_err err = client_token_text(cx, inv->args[0], false, &text, &shown, why);
     if (err != URD_OK) return client_fail(inv, err, why);
+    if (shown) client_warn_shown();
     err = urd_caps_bundle_from_text(text, strlen(text), ret);
-    sodium_memzero(text, strlen(text));
-    free(text);
+    client_text_wipe(text);
     if (err == URD_OK) return 0;
     (void)client_fail(inv, err, "that is not a token");
     return CLIENT_EXIT_DENIED;
@@ -178,7 +175,7 @@ int client_run_cap_show(struct urd_cx *cx, const struct client_invocation *inv)
 
 static int mint(struct urd_cx *cx, const struct client_invocation *inv, struct urd_client *client)
 {
-    char why[URD_CLIENT_ERRMSG_MAX];
+    char why[URD_CLIENT_ERRMSG_MAX] = "";
     struct client_request request;
     Urd__V1__Reply *reply;
     Urd__V1__CapMint body = URD__V1__CAP_MINT__INIT;
@@ -218,7 +215,7 @@ int client_run_cap_mint(struct urd_cx *cx, const struct client_invocation *inv)
 
 static int verify(struct urd_cx *cx, const struct client_invocation *inv, struct urd_client *client)
 {
-    char why[URD_CLIENT_ERRMSG_MAX];
+    char why[URD_CLIENT_ERRMSG_MAX] = "";
     struct client_request request;
     struct urd_caps_bundle bundle;
     ProtobufCBinaryData tokens[NODE_TOKENS_MAX];
@@ -291,7 +288,7 @@ static bool is_handle(const char *text)
 
 static int revoke(struct urd_cx *cx, const struct client_invocation *inv, struct urd_client *client)
 {
-    char why[URD_CLIENT_ERRMSG_MAX];
+    char why[URD_CLIENT_ERRMSG_MAX] = "";
     struct client_request request;
     ProtobufCBinaryData tokens[NODE_TOKENS_MAX];
     Urd__V1__Reply *reply;
@@ -341,7 +338,7 @@ static void print_entry(const struct client_invocation *inv, const Urd__V1__Revo
 static int revoked(struct urd_cx *cx, const struct client_invocation *inv,
                    struct urd_client *client)
 {
-    char after[NODE_STRING_BYTES_MAX + 1] = "", why[URD_CLIENT_ERRMSG_MAX];
+    char after[NODE_STRING_BYTES_MAX + 1] = "", why[URD_CLIENT_ERRMSG_MAX] = "";
     do {
         struct client_request request;
         Urd__V1__Reply *reply;

@@ -8,11 +8,11 @@
 #include "client/client.h"
 #include "client/commands_internal.h"
 #include "client/connect.h"
+#include "client/json.h"
 #include "client/local.h"
 #include "node/command.h"
 
 #define DOCUMENT_BYTES_MAX (4u << 20)
-#define WATCH_POLL_NS      UINT64_C(200000000)
 
 /* Read the document that the command names.  Answers an exit status, 0 to go on. */
 static int load_document(struct urd_cx *cx, const struct client_invocation *inv, char **ret)
@@ -45,28 +45,29 @@ static int exit_of_state(enum urd_saga_state state)
     }
 }
 
+/* What a step came to: its error, else its result. */
+static void print_step(const json_t *step)
+{
+    const json_t *result = json_object_get(step, "result");
+    char *text = json_is_null(result) ? NULL : json_dumps(result, JSON_COMPACT | JSON_ENCODE_ANY);
+    const char *error = client_json_text(json_object_get(step, "error"), "message");
+    (void)printf("  %-16s %-10s %-13s %s\n", client_json_text(step, "name"),
+                 client_json_text(step, "op"), client_json_text(step, "state"),
+                 error[0] != '\0' ? error
+                 : text != NULL   ? text
+                                  : "");
+    free(text);
+}
+
 /* A saga for people: its state, then a step a line. */
-static void print_saga(const char *json)
+static void print_saga(const char *text)
 {
     size_t i;
-    json_t *step, *saga = json_loads(json, 0, NULL);
-    const char *why = json_string_value(json_object_get(json_object_get(saga, "error"), "message"));
-    (void)printf("%s  %s\n", json_string_value(json_object_get(saga, "id")),
-                 json_string_value(json_object_get(saga, "state")));
-    if (why != NULL) (void)printf("  because: %s\n", why);
-    json_array_foreach(json_object_get(saga, "steps"), i, step)
-    {
-        char *result = json_dumps(json_object_get(step, "result"), JSON_COMPACT | JSON_ENCODE_ANY);
-        const char *error =
-            json_string_value(json_object_get(json_object_get(step, "error"), "message"));
-        (void)printf("  %-16s %-10s %-13s %s\n", json_string_value(json_object_get(step, "name")),
-                     json_string_value(json_object_get(step, "op")),
-                     json_string_value(json_object_get(step, "state")),
-                     error != NULL                                   ? error
-                     : result != NULL && strcmp(result, "null") != 0 ? result
-                                                                     : "");
-        free(result);
-    }
+    json_t *step, *saga = client_json_read(text, strlen(text));
+    const char *why = client_json_text(json_object_get(saga, "error"), "message");
+    (void)printf("%s  %s\n", client_json_text(saga, "id"), client_json_text(saga, "state"));
+    if (why[0] != '\0') (void)printf("  because: %s\n", why);
+    json_array_foreach(json_object_get(saga, "steps"), i, step) print_step(step);
     json_decref(saga);
 }
 
@@ -79,15 +80,20 @@ static void show_saga(const struct client_invocation *inv, const char *json)
     (void)fflush(stdout);
 }
 
+/* How long a command that waits does so. */
+static uint64_t deadline_of(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    uint64_t patience_ns = client_number(inv, "timeout", URD_FOREVER), now_ns = urd_cx_now(cx);
+    return patience_ns < URD_FOREVER - now_ns ? now_ns + patience_ns : URD_FOREVER;
+}
+
 /* Wait for @id, print it, answer its exit status. */
 static int wait_for(struct urd_cx *cx, const struct client_invocation *inv,
                     struct urd_client *client, const char *id)
 {
-    char why[URD_CLIENT_ERRMSG_MAX], *json;
+    char why[URD_CLIENT_ERRMSG_MAX] = "", *json;
     enum urd_saga_state state;
-    uint64_t patience_ns = client_number(inv, "timeout", URD_FOREVER);
-    uint64_t deadline_ns = patience_ns == URD_FOREVER ? URD_FOREVER : urd_cx_now(cx) + patience_ns;
-    urd_err err = urd_client_wait(cx, client, id, deadline_ns, &state, &json, why);
+    urd_err err = urd_client_wait(cx, client, id, deadline_of(cx, inv), &state, &json, why);
     if (err != URD_OK) return client_fail(inv, err, why);
     show_saga(inv, json);
     free(json);
@@ -97,7 +103,7 @@ static int wait_for(struct urd_cx *cx, const struct client_invocation *inv,
 static int submit(struct urd_cx *cx, const struct client_invocation *inv, struct urd_client *client,
                   bool wait)
 {
-    char why[URD_CLIENT_ERRMSG_MAX], *document, *json;
+    char why[URD_CLIENT_ERRMSG_MAX] = "", *document, *json;
     struct urd_saga_receipt receipt;
     int status = load_document(cx, inv, &document);
     if (status != 0) return status;
@@ -133,41 +139,37 @@ int client_run_saga_submit(struct urd_cx *cx, const struct client_invocation *in
     return client_connected(cx, inv, run_submit);
 }
 
-/* Print what a history's lines say, for people or as they are; @ret_seq: after the last of them. */
-static void print_records(const struct client_invocation *inv, char *lines, uint64_t *ret_seq)
+/* Print one record, for people or as it is. */
+static void print_record(const struct client_invocation *inv, const char *line)
 {
-    for (char *line = lines, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-        *end = '\0';
-        json_t *record = json_loads(line, 0, NULL);
-        *ret_seq = (uint64_t)json_integer_value(json_object_get(record, "seq")) + 1;
-        if (inv->json) {
-            (void)printf("%s\n", line);
-        } else {
-            const char *kind = json_string_value(json_object_get(record, "record"));
-            json_t *rest = json_copy(record);
-            static const char *const shown[] = { "seq", "record", "saga", "t" };
-            for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
-                (void)json_object_del(rest, shown[i]);
-            char *text = json_dumps(rest, JSON_COMPACT | JSON_PRESERVE_ORDER);
-            (void)printf("%4" PRIu64 "  %-18s %.200s%s\n", *ret_seq - 1, kind != NULL ? kind : "?",
-                         text != NULL ? text : "", text != NULL && strlen(text) > 200 ? "…" : "");
-            free(text);
-            json_decref(rest);
-        }
-        json_decref(record);
+    static const char *const shown[] = { "seq", "record", "saga", "t" };
+    if (inv->json) {
+        (void)printf("%s\n", line);
+        return;
     }
-    (void)fflush(stdout);
+    json_t *record = client_json_read(line, strlen(line));
+    json_int_t seq = json_integer_value(json_object_get(record, "seq"));
+    (void)printf("%4" JSON_INTEGER_FORMAT "  %-18s ", seq, client_json_text(record, "record"));
+    for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
+        (void)json_object_del(record, shown[i]);
+    char *rest = json_dumps(record, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    (void)printf("%.200s%s\n", rest != NULL ? rest : "",
+                 rest != NULL && strlen(rest) > 200 ? "…" : "");
+    free(rest);
+    json_decref(record);
 }
 
 static int run_history(struct urd_cx *cx, const struct client_invocation *inv,
                        struct urd_client *client)
 {
-    char why[URD_CLIENT_ERRMSG_MAX], *lines;
-    uint64_t seq = 0;
+    char why[URD_CLIENT_ERRMSG_MAX] = "", *lines;
     urd_err err =
         urd_client_history(cx, client, inv->args[0], client_number(inv, "since", 0), &lines, why);
     if (err != URD_OK) return client_fail(inv, err, why);
-    print_records(inv, lines, &seq);
+    for (char *line = lines, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        *end = '\0';
+        print_record(inv, line);
+    }
     free(lines);
     return CLIENT_EXIT_DONE;
 }
@@ -177,27 +179,25 @@ int client_run_saga_history(struct urd_cx *cx, const struct client_invocation *i
     return client_connected(cx, inv, run_history);
 }
 
+static void tell_record(void *arg, const char *record_json)
+{
+    print_record(arg, record_json);
+    (void)fflush(stdout);
+}
+
 /* Print records as they become durable until the saga has ended or is stuck; then the saga. */
 static int watch(struct urd_cx *cx, const struct client_invocation *inv, struct urd_client *client,
                  const char *id)
 {
-    char why[URD_CLIENT_ERRMSG_MAX], *lines;
-    uint64_t seq = 0;
-    for (bool settled = false;;) {
-        urd_err err = urd_client_history(cx, client, id, seq, &lines, why);
-        if (err != URD_OK && urd_err_classify(err) != URD_CLASS_RETRY)
-            return client_fail(inv, err, why);
-        if (err == URD_OK) {
-            print_records(inv, lines, &seq);
-            free(lines);
-            if (settled) return wait_for(cx, inv, client, id);
-        }
-        enum urd_saga_state state;
-        err = urd_client_wait(cx, client, id, urd_cx_now(cx) + WATCH_POLL_NS, &state, NULL, why);
-        settled = err == URD_OK;
-        if (err != URD_OK && urd_err_classify(err) != URD_CLASS_RETRY)
-            return client_fail(inv, err, why);
-    }
+    char why[URD_CLIENT_ERRMSG_MAX] = "", *json;
+    enum urd_saga_state state;
+    urd_err err = urd_client_watch(cx, client, id, 0, deadline_of(cx, inv), tell_record,
+                                   (void *)inv, &state, why);
+    if (err == URD_OK) err = urd_client_show(cx, client, id, &json, why);
+    if (err != URD_OK) return client_fail(inv, err, why);
+    show_saga(inv, json);
+    free(json);
+    return exit_of_state(state);
 }
 
 static int run_watch(struct urd_cx *cx, const struct client_invocation *inv,
@@ -214,7 +214,7 @@ int client_run_saga_watch(struct urd_cx *cx, const struct client_invocation *inv
 static int run_run(struct urd_cx *cx, const struct client_invocation *inv,
                    struct urd_client *client)
 {
-    char why[URD_CLIENT_ERRMSG_MAX], *document;
+    char why[URD_CLIENT_ERRMSG_MAX] = "", *document;
     struct urd_saga_receipt receipt;
     int status = load_document(cx, inv, &document);
     if (status != 0) return status;
@@ -234,16 +234,18 @@ int client_run_saga_run(struct urd_cx *cx, const struct client_invocation *inv)
 static void print_plan(const char *plan)
 {
     size_t i, k;
-    json_t *batch, *step, *json = json_loads(plan, 0, NULL),
+    json_t *batch, *step, *json = client_json_read(plan, strlen(plan)),
                           *waits = json_object_get(json, "durable_waits");
     json_array_foreach(json_object_get(json, "batches"), i, batch)
     {
         (void)printf("batch %zu  %s ", i + 1,
                      json_is_true(json_object_get(batch, "monotone")) ? "together:"
                                                                       : "barrier, then:");
-        json_array_foreach(json_object_get(batch, "steps"), k, step)(void)
-            printf(" %s", json_is_string(step) ? json_string_value(step)
-                                               : json_string_value(json_object_get(step, "name")));
+        json_array_foreach(json_object_get(batch, "steps"), k, step)
+        {
+            const char *name = json_string_value(step);
+            (void)printf(" %s", name != NULL ? name : client_json_text(step, "name"));
+        }
         (void)printf("\n");
     }
     (void)printf("durable waits: %" JSON_INTEGER_FORMAT " (a wait a step: %" JSON_INTEGER_FORMAT
@@ -255,7 +257,7 @@ static void print_plan(const char *plan)
 
 int client_run_saga_plan(struct urd_cx *cx, const struct client_invocation *inv)
 {
-    char why[URD_CLIENT_ERRMSG_MAX], *document, *plan;
+    char why[URD_CLIENT_ERRMSG_MAX] = "", *document, *plan;
     int status = load_document(cx, inv, &document);
     if (status != 0) return status;
     urd_err err = node_command_plan(document, &plan, why, sizeof why);
@@ -272,7 +274,7 @@ int client_run_saga_plan(struct urd_cx *cx, const struct client_invocation *inv)
 static int run_show(struct urd_cx *cx, const struct client_invocation *inv,
                     struct urd_client *client)
 {
-    char why[URD_CLIENT_ERRMSG_MAX], *json;
+    char why[URD_CLIENT_ERRMSG_MAX] = "", *json;
     urd_err err = urd_client_show(cx, client, inv->args[0], &json, why);
     if (err != URD_OK) return client_fail(inv, err, why);
     show_saga(inv, json);
@@ -285,36 +287,52 @@ int client_run_saga_show(struct urd_cx *cx, const struct client_invocation *inv)
     return client_connected(cx, inv, run_show);
 }
 
+enum { LABEL_BYTES = 512 };
+
+/* The rest of the filter that the flags ask for.  False after a sentence on standard error. */
+static bool read_filter(const struct client_invocation *inv, char label[LABEL_BYTES],
+                        struct urd_saga_filter *filter)
+{
+    const char *since = client_text(inv, "since", NULL), *pair = client_text(inv, "label", NULL);
+    uint64_t limit = client_number(inv, "limit", 0);
+    int64_t since_s = 0;
+    if (since != NULL && (urd_caps_time_parse(since, strlen(since), &since_s) != URD_OK ||
+                          since_s > INT64_MAX / 1000000000)) {
+        (void)fprintf(stderr, "urd: --since wants YYYY-MM-DDThh:mm:ssZ, before 2262\n");
+        return false;
+    }
+    const char *equals = pair != NULL ? strchr(pair, '=') : NULL;
+    if (pair != NULL && (equals == NULL || strlen(pair) >= LABEL_BYTES)) {
+        (void)fprintf(stderr, "urd: --label wants K=V\n");
+        return false;
+    }
+    filter->limit = limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX;
+    filter->since_ns = since_s * 1000000000;
+    if (pair != NULL) {
+        memcpy(label, pair, strlen(pair) + 1);
+        label[equals - pair] = '\0';
+        filter->label_key = label;
+        filter->label_value = label + (equals - pair) + 1;
+    }
+    return true;
+}
+
 static int run_list(struct urd_cx *cx, const struct client_invocation *inv,
                     struct urd_client *client)
 {
-    char why[URD_CLIENT_ERRMSG_MAX], label[256], *lines;
+    char why[URD_CLIENT_ERRMSG_MAX] = "", label[LABEL_BYTES], *lines;
     struct urd_saga_filter filter = { .state = client_text(inv, "state", NULL),
-                                      .name = client_text(inv, "name", NULL),
-                                      .limit = (uint32_t)client_number(inv, "limit", 0) };
-    const char *since = client_text(inv, "since", NULL), *pair = client_text(inv, "label", NULL);
-    int64_t since_s = 0;
-    if (since != NULL && urd_caps_time_parse(since, strlen(since), &since_s) != URD_OK)
-        return client_fail(inv, URD_E_INVALID, "--since wants YYYY-MM-DDThh:mm:ssZ");
-    filter.since_ns = since_s * 1000000000;
-    if (pair != NULL) {
-        (void)snprintf(label, sizeof label, "%s", pair);
-        char *equals = strchr(label, '=');
-        if (equals == NULL) return client_fail(inv, URD_E_INVALID, "--label wants K=V");
-        *equals = '\0';
-        filter.label_key = label;
-        filter.label_value = equals + 1;
-    }
+                                      .name = client_text(inv, "name", NULL) };
+    if (!read_filter(inv, label, &filter)) return CLIENT_EXIT_USAGE;
     urd_err err = urd_client_list(cx, client, &filter, &lines, why);
     if (err != URD_OK) return client_fail(inv, err, why);
     if (inv->json) (void)fputs(lines, stdout);
     for (char *line = lines, *end; !inv->json && (end = strchr(line, '\n')) != NULL;
          line = end + 1) {
         *end = '\0';
-        json_t *saga = json_loads(line, 0, NULL);
-        (void)printf("%s  %-13s %s\n", json_string_value(json_object_get(saga, "id")),
-                     json_string_value(json_object_get(saga, "state")),
-                     json_string_value(json_object_get(saga, "name")));
+        json_t *saga = client_json_read(line, strlen(line));
+        (void)printf("%s  %-13s %s\n", client_json_text(saga, "id"),
+                     client_json_text(saga, "state"), client_json_text(saga, "name"));
         json_decref(saga);
     }
     free(lines);
@@ -337,7 +355,7 @@ static int after_verb(struct urd_cx *cx, const struct client_invocation *inv,
 static int run_cancel(struct urd_cx *cx, const struct client_invocation *inv,
                       struct urd_client *client)
 {
-    char why[URD_CLIENT_ERRMSG_MAX];
+    char why[URD_CLIENT_ERRMSG_MAX] = "";
     urd_err err = urd_client_cancel(cx, client, inv->args[0], why);
     return after_verb(cx, inv, client, err, why);
 }
@@ -345,7 +363,7 @@ static int run_cancel(struct urd_cx *cx, const struct client_invocation *inv,
 static int run_pause(struct urd_cx *cx, const struct client_invocation *inv,
                      struct urd_client *client)
 {
-    char why[URD_CLIENT_ERRMSG_MAX];
+    char why[URD_CLIENT_ERRMSG_MAX] = "";
     urd_err err = urd_client_pause(cx, client, inv->args[0], why);
     return after_verb(cx, inv, client, err, why);
 }
@@ -353,7 +371,7 @@ static int run_pause(struct urd_cx *cx, const struct client_invocation *inv,
 static int run_resume(struct urd_cx *cx, const struct client_invocation *inv,
                       struct urd_client *client)
 {
-    char why[URD_CLIENT_ERRMSG_MAX];
+    char why[URD_CLIENT_ERRMSG_MAX] = "";
     urd_err err = urd_client_resume(cx, client, inv->args[0], why);
     return after_verb(cx, inv, client, err, why);
 }
@@ -361,7 +379,7 @@ static int run_resume(struct urd_cx *cx, const struct client_invocation *inv,
 static int run_signal(struct urd_cx *cx, const struct client_invocation *inv,
                       struct urd_client *client)
 {
-    char why[URD_CLIENT_ERRMSG_MAX];
+    char why[URD_CLIENT_ERRMSG_MAX] = "";
     const char *json = inv->args_count > 2 ? inv->args[2] : NULL;
     urd_err err = urd_client_signal(cx, client, inv->args[0], inv->args[1], json, why);
     return after_verb(cx, inv, client, err, why);
@@ -370,7 +388,7 @@ static int run_signal(struct urd_cx *cx, const struct client_invocation *inv,
 static int run_resolve(struct urd_cx *cx, const struct client_invocation *inv,
                        struct urd_client *client)
 {
-    char why[URD_CLIENT_ERRMSG_MAX];
+    char why[URD_CLIENT_ERRMSG_MAX] = "";
     urd_err err =
         urd_client_resolve(cx, client, inv->args[0], inv->args[1], client_given(inv, "done"), why);
     return after_verb(cx, inv, client, err, why);
@@ -379,7 +397,7 @@ static int run_resolve(struct urd_cx *cx, const struct client_invocation *inv,
 static int run_complete(struct urd_cx *cx, const struct client_invocation *inv,
                         struct urd_client *client)
 {
-    char why[URD_CLIENT_ERRMSG_MAX];
+    char why[URD_CLIENT_ERRMSG_MAX] = "";
     urd_err err = urd_client_complete(cx, client, inv->args[0], client_text(inv, "result", NULL),
                                       client_text(inv, "fail", NULL), why);
     return err == URD_OK ? CLIENT_EXIT_DONE : client_fail(inv, err, why);

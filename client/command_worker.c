@@ -7,6 +7,7 @@
 
 #include "client/commands_internal.h"
 #include "client/connect.h"
+#include "client/json.h"
 #include "client/worker.h"
 #include "runtime/process.h"
 
@@ -36,7 +37,7 @@ static char *result_of(const struct urd_process_result *result)
     while (len > 0 && (result->out[len - 1] == '\n' || result->out[len - 1] == '\r'))
         len--;
     if (len == 0) return strdup("null");
-    json_t *json = json_loadb(result->out, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+    json_t *json = client_json_read(result->out, len);
     if (json == NULL) json = json_stringn(result->out, len);
     char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
     json_decref(json);
@@ -58,31 +59,31 @@ static void reason_of(const struct urd_process_result *result, char ret[REASON_B
     ret[len] = '\0';
 }
 
-static void settle(const struct urd_process_result *result, struct urd_worker_answer *answer)
+static void settle(const struct urd_process_result *result, struct urd_client_worker_answer *answer)
 {
     char reason[REASON_BYTES_MAX];
     if (result->signal != 0 || result->exit_code >= EXIT_SIGNALLED) {
         (void)snprintf(reason, sizeof reason,
                        result->signal != 0 ? "killed by signal %d" : "exit %d",
                        result->signal != 0 ? result->signal : result->exit_code);
-        urd_worker_unknown(answer, reason);
+        urd_client_worker_unknown(answer, reason);
     } else if (result->exit_code == 0) {
         char *json = result_of(result);
         if (json != NULL)
-            urd_worker_done(answer, json);
+            urd_client_worker_done(answer, json);
         else
-            urd_worker_unknown(answer, "its standard output is not UTF-8 text");
+            urd_client_worker_unknown(answer, "its standard output is not UTF-8 text");
         free(json);
     } else if (result->exit_code == EXIT_RETRY) {
-        urd_worker_retry(answer, 0);
+        urd_client_worker_retry(answer, 0);
     } else {
         reason_of(result, reason);
-        urd_worker_fail(answer, reason);
+        urd_client_worker_fail(answer, reason);
     }
 }
 
-static void run_command(struct urd_cx *cx, void *arg, const struct urd_worker_step *step,
-                        struct urd_worker_answer *answer)
+static void run_command(struct urd_cx *cx, void *arg, const struct urd_client_worker_step *step,
+                        struct urd_client_worker_answer *answer)
 {
     const struct handler *handler = arg;
     const char *argv[] = { "/bin/sh", "-c", handler->command, NULL };
@@ -106,9 +107,9 @@ static void run_command(struct urd_cx *cx, void *arg, const struct urd_worker_st
         settle(&result, answer);
         urd_process_result_done(&result);
     } else if (err == URD_E_SYSTEM || err == URD_E_NOMEM) {
-        urd_worker_retry(answer, 0); /* it was never started */
+        urd_client_worker_retry(answer, 0); /* it was never started */
     } else {
-        urd_worker_unknown(answer, "the worker stopped before the command ended");
+        urd_client_worker_unknown(answer, "the worker stopped before the command ended");
     }
 }
 
@@ -136,7 +137,7 @@ static bool read_handlers(const struct client_invocation *inv, struct commands *
 }
 
 struct serving {
-    struct urd_worker *worker;
+    struct urd_client_worker *worker;
     char why[URD_CLIENT_ERRMSG_MAX];
 };
 
@@ -145,7 +146,7 @@ static urd_err stop_at_signal(struct urd_cx *cx, void *arg)
     struct serving *s = arg;
     int sig;
     urd_err err = urd_signal_wait(cx, URD_FOREVER, &sig);
-    urd_worker_stop(s->worker);
+    urd_client_worker_stop(s->worker);
     return err;
 }
 
@@ -156,7 +157,7 @@ static urd_err serve_until_signal(struct urd_cx *cx, struct serving *s)
     URD_REGION(r);
     if (!urd_region_open(cx, &options, r)) return URD_E_NOMEM;
     urd_err err = urd_spawn(cx, urd_region_scope(r), NULL, stop_at_signal, s);
-    if (err == URD_OK) err = urd_worker_run(cx, s->worker, s->why);
+    if (err == URD_OK) err = urd_client_worker_run(cx, s->worker, s->why);
     urd_region_close(cx, r, NULL);
     return err;
 }
@@ -167,17 +168,19 @@ static int run_worker(struct urd_cx *cx, const struct client_invocation *inv,
     struct commands commands = { .count = 0 };
     struct serving s = { .why = "" };
     if (!read_handlers(inv, &commands)) return CLIENT_EXIT_USAGE;
-    struct urd_worker_options options = { .name = client_text(inv, "name", NULL),
-                                          .effects_dir = client_text(inv, "effects", "urd-effects"),
-                                          .concurrency =
-                                              (uint32_t)client_number(inv, "concurrency", 0) };
-    urd_err err = urd_worker_open(cx, client, &options, &s.worker, s.why);
+    struct urd_client_worker_options options = {
+        .name = client_text(inv, "name", NULL),
+        .effects_dir = client_text(inv, "effects", "urd-effects"),
+        .concurrency = (uint32_t)client_number(inv, "concurrency", 0)
+    };
+    urd_err err = urd_client_worker_open(cx, client, &options, &s.worker, s.why);
     if (err != URD_OK) return client_fail(inv, err, s.why);
     for (unsigned i = 0; i < commands.count && err == URD_OK; i++)
-        err = urd_worker_on(s.worker, commands.handlers[i].action, client_given(inv, "idempotent"),
-                            run_command, &commands.handlers[i]);
+        err = urd_client_worker_on(s.worker, commands.handlers[i].action,
+                                   client_given(inv, "idempotent"), run_command,
+                                   &commands.handlers[i]);
     if (err == URD_OK) err = serve_until_signal(cx, &s);
-    urd_worker_close(cx, s.worker);
+    urd_client_worker_close(cx, s.worker);
     return err == URD_OK ? CLIENT_EXIT_DONE : client_fail(inv, err, s.why);
 }
 

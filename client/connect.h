@@ -12,4 +12,7 @@ int client_connected(struct urd_cx *cx, const struct client_invocation *inv,
                      int (*body)(struct urd_cx *cx, const struct client_invocation *inv,
                                  struct urd_client *client));
 
+/* Say that a token given as text shows in the list of processes. */
+void client_warn_shown(void);
+
 #endif

@@ -40,7 +40,15 @@ int main(int argc, char **argv)
     }
     int status = client_parse(argc, argv, &r.inv, &help);
     if (status != 0 || help) return status;
-    if (r.inv.command->own_runtime) return r.inv.command->run(NULL, &r.inv);
-    if (urd_client_main(run, &r) != 0) return CLIENT_EXIT_FAILED;
-    return r.status;
+    switch (r.inv.command->way) {
+    case CLIENT_PLAIN:
+        return r.inv.command->run(NULL, &r.inv);
+    case CLIENT_SIGNALS:
+        status = urd_client_main_signals(run, &r);
+        break;
+    case CLIENT_TASK:
+        status = urd_client_main(run, &r);
+        break;
+    }
+    return status != 0 ? CLIENT_EXIT_FAILED : r.status;
 }

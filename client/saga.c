@@ -1,10 +1,10 @@
 /* liburd's sagas: each call one request; waiting is a chain of long polls that outlives
  * connections. */
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/json.h"
 #include "client/session.h"
 
 #define POLL_NS UINT64_C(20000000000) /* one long poll */
@@ -61,37 +61,24 @@ static urd_err ask_view(struct urd_cx *cx, struct urd_client *client,
     return err;
 }
 
-/* The document's own "key" and "saga"; both may be absent: the node says what is wrong with a
- * document. */
-static void read_names(const char *document, char key[256], char name[256])
-{
-    json_t *json = json_loads(document, JSON_REJECT_DUPLICATES, NULL);
-    const char *own_key = json_string_value(json_object_get(json, "key"));
-    const char *own_name = json_string_value(json_object_get(json, "saga"));
-    (void)snprintf(key, 256, "%s", own_key != NULL ? own_key : "");
-    (void)snprintf(name, 256, "%s", own_name != NULL ? own_name : "");
-    json_decref(json);
-}
-
 urd_err urd_client_submit(struct urd_cx *cx, struct urd_client *client, const char *document,
                           const char *key, struct urd_saga_receipt *ret, char *errmsg)
 {
     struct client_request request;
     Urd__V1__Reply *reply;
     Urd__V1__SagaSubmit body = URD__V1__SAGA_SUBMIT__INIT;
-    char own_key[256], name[256];
     urd_err err = begin(cx, &request, URD__V1__REQUEST__BODY_SAGA_SUBMIT, &body, errmsg);
     if (err != URD_OK) return err;
 
-    read_names(document, own_key, name);
-    if (key != NULL) (void)snprintf(own_key, sizeof own_key, "%s", key);
-    if (own_key[0] == '\0') /* a retry inside this call finds the saga it made */
-        for (unsigned i = 0; i < sizeof request.id; i++)
-            (void)snprintf(own_key + 2 * i, 3, "%02x", request.id[i]);
-    body.name = name;
-    body.document = (ProtobufCBinaryData){ .data = (uint8_t *)document, .len = strlen(document) };
-    body.key = own_key;
+    /* The door judges by the name and finds a key that stands in the document; where there is none,
+     * it is the request's id, the same on every retry inside this call. */
+    size_t len = strlen(document);
+    json_t *json = client_json_read(document, len);
+    body.name = (char *)client_json_text(json, "saga");
+    body.document = (ProtobufCBinaryData){ .data = (uint8_t *)document, .len = len };
+    body.key = (char *)(key != NULL ? key : "");
     err = client_ask(cx, client, NULL, &request, URD__V1__REPLY__BODY_SAGA_SUBMIT, &reply, errmsg);
+    json_decref(json);
     if (err != URD_OK) return err;
     (void)snprintf(ret->id, sizeof ret->id, "%s", reply->saga_submit->id);
     ret->existed = reply->saga_submit->existed;
@@ -99,53 +86,88 @@ urd_err urd_client_submit(struct urd_cx *cx, struct urd_client *client, const ch
     return URD_OK;
 }
 
-/* One long poll.  URD_OK with *@ret_settled false: not ended when the poll was over. */
-static urd_err wait_once(struct urd_cx *cx, struct urd_client *client, const char *id,
-                         uint64_t deadline_ns, bool *ret_settled, enum urd_saga_state *ret_state,
-                         char **ret_json, char *errmsg)
+static bool is_settled(Urd__V1__SagaState state, bool ended)
 {
-    struct client_request request;
-    Urd__V1__Reply *reply;
-    Urd__V1__SagaWait body = URD__V1__SAGA_WAIT__INIT;
-    body.id = (char *)id;
-    urd_err err = begin(cx, &request, URD__V1__REQUEST__BODY_SAGA_WAIT, &body, errmsg);
-    if (err != URD_OK) return err;
-    err = client_call(cx, client, NULL, &request, deadline_ns, &reply, errmsg);
-    if (err != URD_OK) return err;
-    if (reply->body_case != URD__V1__REPLY__BODY_SAGA) {
-        node_reply_free(reply);
+    return ended || state == URD__V1__SAGA_STATE__SAGA_STUCK;
+}
+
+/* One long poll of @request until @deadline_ns or for POLL_NS, the node being away counting as an
+ * answer that nothing happened: *@ret is NULL then. */
+static urd_err poll_once(struct urd_cx *cx, struct urd_client *client,
+                         struct client_request *request, uint64_t deadline_ns,
+                         Urd__V1__Reply__BodyCase expected, Urd__V1__Reply **ret, char *errmsg)
+{
+    uint64_t now_ns = urd_cx_now(cx);
+    if (now_ns >= deadline_ns) return client_say(errmsg, URD_E_TIMEOUT, "the saga goes on");
+    uint64_t poll_ns = deadline_ns - now_ns < POLL_NS ? deadline_ns : now_ns + POLL_NS;
+    *ret = NULL;
+    urd_err err = client_call(cx, client, NULL, request, poll_ns, ret, errmsg);
+    if (err == URD_OK && (*ret)->body_case != expected) {
+        node_reply_free(*ret);
         return client_say(errmsg, URD_E_VERSION,
                           "the node answered something else than what was asked");
     }
-    *ret_settled = reply->saga->ended || reply->saga->state == URD__V1__SAGA_STATE__SAGA_STUCK;
-    *ret_state = (enum urd_saga_state)reply->saga->state;
-    if (*ret_settled && ret_json != NULL && (*ret_json = text_of(&reply->saga->json)) == NULL)
-        err = client_say(errmsg, URD_E_NOMEM, "out of memory");
-    node_reply_free(reply);
-    return err;
+    if (err == URD_OK || urd_err_classify(err) != URD_CLASS_RETRY) return err;
+    err = urd_sleep(cx, UINT64_C(100000000)); /* the node is away: it comes back */
+    return err == URD_OK ? URD_OK : client_say(errmsg, err, "%s", urd_err_text(err));
 }
 
 urd_err urd_client_wait(struct urd_cx *cx, struct urd_client *client, const char *id,
                         uint64_t deadline_ns, enum urd_saga_state *ret_state, char **ret_json,
                         char *errmsg)
 {
-    for (;;) {
-        bool settled = false;
-        enum urd_saga_state state;
-        uint64_t now_ns = urd_cx_now(cx);
-        if (now_ns >= deadline_ns) return client_say(errmsg, URD_E_TIMEOUT, "saga %s goes on", id);
-        uint64_t poll_ns = deadline_ns - now_ns < POLL_NS ? deadline_ns : now_ns + POLL_NS;
-        urd_err err = wait_once(cx, client, id, poll_ns, &settled, &state, ret_json, errmsg);
-        if (err == URD_OK && settled) {
-            *ret_state = state;
-            return URD_OK;
+    struct client_request request; /* one for all polls: waiting is one use of the capability */
+    Urd__V1__SagaWait body = URD__V1__SAGA_WAIT__INIT;
+    body.id = (char *)id;
+    urd_err err = begin(cx, &request, URD__V1__REQUEST__BODY_SAGA_WAIT, &body, errmsg);
+    for (bool settled = false; err == URD_OK && !settled;) {
+        Urd__V1__Reply *reply;
+        err =
+            poll_once(cx, client, &request, deadline_ns, URD__V1__REPLY__BODY_SAGA, &reply, errmsg);
+        if (err != URD_OK || reply == NULL) continue;
+        const Urd__V1__SagaView *view = reply->saga;
+        char *json = NULL;
+        settled = is_settled(view->state, view->ended);
+        if (settled && ret_json != NULL && (json = text_of(&view->json)) == NULL)
+            err = client_say(errmsg, URD_E_NOMEM, "out of memory");
+        if (settled && err == URD_OK) {
+            *ret_state = (enum urd_saga_state)view->state;
+            if (ret_json != NULL) *ret_json = json;
         }
-        if (err != URD_OK && urd_err_classify(err) != URD_CLASS_RETRY) return err;
-        if (err != URD_OK) { /* the node is away: it comes back */
-            err = urd_sleep(cx, UINT64_C(100000000));
-            if (err != URD_OK) return client_say(errmsg, err, "%s", urd_err_text(err));
-        }
+        node_reply_free(reply);
     }
+    return err;
+}
+
+urd_err urd_client_watch(struct urd_cx *cx, struct urd_client *client, const char *id,
+                         uint64_t since_seq, uint64_t deadline_ns, urd_saga_record_fn tell,
+                         void *arg, enum urd_saga_state *ret_state, char *errmsg)
+{
+    struct client_request request;
+    Urd__V1__SagaWatch body = URD__V1__SAGA_WATCH__INIT;
+    body.id = (char *)id;
+    body.since_seq = since_seq;
+    urd_err err = begin(cx, &request, URD__V1__REQUEST__BODY_SAGA_WATCH, &body, errmsg);
+    for (bool settled = false; err == URD_OK && !settled;) {
+        Urd__V1__Reply *reply;
+        err = poll_once(cx, client, &request, deadline_ns, URD__V1__REPLY__BODY_SAGA_WATCH, &reply,
+                        errmsg);
+        if (err != URD_OK || reply == NULL) continue;
+        const Urd__V1__SagaWatchReply *news = reply->saga_watch;
+        for (size_t i = 0; i < news->n_records && err == URD_OK; i++) {
+            char *line = text_of(&news->records[i]->json);
+            if (line == NULL)
+                err = client_say(errmsg, URD_E_NOMEM, "out of memory");
+            else
+                tell(arg, line);
+            free(line);
+        }
+        body.since_seq = news->next_seq;
+        settled = is_settled(news->state, news->ended);
+        if (settled && err == URD_OK) *ret_state = (enum urd_saga_state)news->state;
+        node_reply_free(reply);
+    }
+    return err;
 }
 
 urd_err urd_client_show(struct urd_cx *cx, struct urd_client *client, const char *id,

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "client/where.h"
-#include "runtime/nng/nng.h"
 
 #define TIMEOUT_DEFAULT_NS UINT64_C(10000000000)
 #define RETRY_FIRST_NS     UINT64_C(20000000)
@@ -45,38 +44,13 @@ urd_err urd_client_open(struct urd_cx *cx, const struct urd_client_options *opti
 void urd_client_close(struct urd_cx *cx, struct urd_client *client)
 {
     if (client == NULL) return;
-    for (unsigned i = 0; i < client->nodes_count; i++)
+    for (unsigned i = 0; i < client->nodes_count; i++) {
         urd_rpc_client_close(cx, client->nodes[i].rpc);
-    for (unsigned i = 0; i < client->tokens_count; i++) {
-        sodium_memzero(client->tokens[i].data, client->tokens[i].len);
-        free(client->tokens[i].data);
+        client_tokens_done(&client->nodes[i].token, 1);
     }
+    client_tokens_done(client->tokens, client->tokens_count);
     free(client->ca_pem);
     free(client);
-}
-
-struct main_args {
-    urd_task_fn body;
-    void *arg;
-    urd_err err;
-};
-
-static urd_err run_main(struct urd_cx *cx, void *arg)
-{
-    struct main_args *m = arg;
-    m->err = m->body(cx, m->arg);
-    return m->err;
-}
-
-int urd_client_main(urd_task_fn body, void *arg)
-{
-    struct main_args args = { .body = body, .arg = arg, .err = URD_E_SYSTEM };
-    struct urd_world world = urd_world_real();
-    world.rpc = urd_nng_rpc_ops();
-    struct urd_runtime_options options = { .world = &world };
-    urd_err err = urd_runtime_run(&options, run_main, &args, NULL);
-    if (err != URD_OK) (void)fprintf(stderr, "urd: cannot start: %s\n", urd_err_text(err));
-    return err == URD_OK && args.err == URD_OK ? 0 : 1;
 }
 
 urd_err client_request_init(struct urd_cx *cx, struct client_request *ret)
@@ -96,50 +70,91 @@ static struct client_node *find_node(struct urd_client *client, const char *name
     return NULL;
 }
 
-urd_err client_learn(struct urd_client *client, const Urd__V1__Member *member)
+/* Keep a copy of @token for @node.  The client's lock is held. */
+static urd_err keep_token(struct client_node *node, const ProtobufCBinaryData *token)
 {
-    if (member == NULL || member->expelled ||
-        strlen(member->name) >= sizeof client->nodes[0].name ||
-        strlen(member->rpc_url) >= sizeof client->nodes[0].url)
-        return URD_OK;
-    if (find_node(client, member->name) != NULL) return URD_OK;
-    if (client->nodes_count == CLIENT_NODES_MAX) return URD_E_FULL;
-    struct client_node *node = &client->nodes[client->nodes_count];
-    (void)snprintf(node->name, sizeof node->name, "%s", member->name);
-    (void)snprintf(node->url, sizeof node->url, "%s", member->rpc_url);
-    client->nodes_count++;
+    if (token == NULL || token->len == 0) return URD_OK;
+    uint8_t *bytes = malloc(token->len);
+    if (bytes == NULL) return URD_E_NOMEM;
+    memcpy(bytes, token->data, token->len);
+    client_tokens_done(&node->token, 1);
+    node->token = (ProtobufCBinaryData){ .data = bytes, .len = token->len };
     return URD_OK;
 }
 
-/* The connection to @node, made on first use. */
-static urd_err connect_to(struct urd_cx *cx, struct urd_client *client, struct client_node *node,
-                          struct urd_rpc_client **ret)
+/* The client's lock is held. */
+static urd_err learn(struct urd_client *client, const Urd__V1__Member *member,
+                     const ProtobufCBinaryData *token)
+{
+    unsigned count = client->nodes_count;
+    struct client_node *node = find_node(client, member->name);
+    if (node != NULL) /* a door is shown what the user gave */
+        return node < client->nodes + client->doors ? URD_OK : keep_token(node, token);
+    if (count == CLIENT_NODES_MAX) return URD_E_FULL;
+    node = &client->nodes[count];
+    (void)snprintf(node->name, sizeof node->name, "%s", member->name);
+    (void)snprintf(node->url, sizeof node->url, "%s", member->rpc_url);
+    urd_err err = keep_token(node, token);
+    if (err == URD_OK) client->nodes_count = count + 1;
+    return err;
+}
+
+urd_err client_learn(struct urd_cx *cx, struct urd_client *client, const Urd__V1__Member *member,
+                     const ProtobufCBinaryData *token)
+{
+    urd_err err = URD_OK;
+    if (member->expelled || member->name[0] == '\0' ||
+        strlen(member->name) >= sizeof client->nodes[0].name ||
+        strlen(member->rpc_url) >= sizeof client->nodes[0].url)
+        return URD_OK;
+    URD_GUARD(g);
+    if (!urd_mutex_lock(cx, &client->lock, g, &err)) return err;
+    err = learn(client, member, token);
+    urd_mutex_unlock(g);
+    return err;
+}
+
+/* @request as bytes for @node, with the capability to show there in it; for node_bytes_free().  The
+ * client's lock is held. */
+static urd_err pack(struct urd_client *client, struct client_node *node,
+                    struct client_request *request, uint64_t wait_ns, uint8_t **ret,
+                    size_t *ret_len, char *errmsg)
+{
+    Urd__V1__Request *message = &request->message;
+    bool own = node->token.len == 0;
+    message->tokens = own ? client->tokens : &node->token;
+    message->n_tokens = own ? client->tokens_count : 1;
+    message->deadline_ms = wait_ns / 1000000;
+    char why[URD_CLIENT_ERRMSG_MAX];
+    urd_err err = node_request_encode(message, ret, ret_len, why, sizeof why);
+    message->tokens = NULL;
+    message->n_tokens = 0;
+    return err == URD_OK ? URD_OK : client_say(errmsg, err, "%s", why);
+}
+
+/* The connection to @node, made on first use, and @request as bytes to send over it. */
+static urd_err prepare(struct urd_cx *cx, struct urd_client *client, struct client_node *node,
+                       struct client_request *request, uint64_t wait_ns,
+                       struct urd_rpc_client **ret_rpc, uint8_t **ret, size_t *ret_len,
+                       char *errmsg)
 {
     urd_err err = URD_OK;
     URD_GUARD(g);
-    if (!urd_mutex_lock(cx, &client->dialling, g, &err)) return err;
+    if (!urd_mutex_lock(cx, &client->lock, g, &err))
+        return client_say(errmsg, err, "%s", urd_err_text(err));
     if (node->rpc == NULL) {
         struct urd_rpc_endpoint endpoint = { .url = node->url,
                                              .server_name = node->name,
                                              .ca_pem = client->ca_pem };
         err = urd_rpc_dial(cx, &endpoint, &node->rpc);
+        if (err != URD_OK)
+            (void)client_say(errmsg, err, "node '%s' at %s: %s", node->name, node->url,
+                             urd_err_text(err));
     }
-    if (err == URD_OK) *ret = node->rpc;
+    if (err == URD_OK) err = pack(client, node, request, wait_ns, ret, ret_len, errmsg);
+    if (err == URD_OK) *ret_rpc = node->rpc;
     urd_mutex_unlock(g);
     return err;
-}
-
-/* @request as bytes, with the client's capability in it; for node_bytes_free(). */
-static urd_err pack(const struct urd_client *client, struct client_request *request,
-                    uint64_t wait_ns, uint8_t **ret, size_t *ret_len, char *errmsg)
-{
-    Urd__V1__Request *message = &request->message;
-    message->tokens = (ProtobufCBinaryData *)client->tokens;
-    message->n_tokens = client->tokens_count;
-    message->deadline_ms = wait_ns / 1000000;
-    char why[URD_CLIENT_ERRMSG_MAX];
-    urd_err err = node_request_encode(message, ret, ret_len, why, sizeof why);
-    return err == URD_OK ? URD_OK : client_say(errmsg, err, "%s", why);
 }
 
 /* One attempt at one node. */
@@ -147,19 +162,15 @@ static urd_err call_once(struct urd_cx *cx, struct urd_client *client, struct cl
                          struct client_request *request, uint64_t deadline_ns, Urd__V1__Reply **ret,
                          char *errmsg)
 {
-    struct urd_rpc_client *rpc;
+    struct urd_rpc_client *rpc = NULL;
     struct urd_buffer answer;
-    uint8_t *packed;
-    size_t packed_len;
-    urd_err err = connect_to(cx, client, node, &rpc);
-    if (err != URD_OK)
-        return client_say(errmsg, err, "node '%s' at %s: %s", node->name, node->url,
-                          urd_err_text(err));
-
+    uint8_t *packed = NULL;
+    size_t packed_len = 0;
     uint64_t now_ns = urd_cx_now(cx);
-    err = pack(client, request, deadline_ns > now_ns ? deadline_ns - now_ns : 0, &packed,
-               &packed_len, errmsg);
+    uint64_t wait_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+    urd_err err = prepare(cx, client, node, request, wait_ns, &rpc, &packed, &packed_len, errmsg);
     if (err != URD_OK) return err;
+
     err = urd_rpc_call(cx, rpc, packed, packed_len, deadline_ns, &answer);
     node_bytes_free(packed, packed_len);
     if (err == URD_E_UNREACHABLE)
@@ -191,12 +202,12 @@ urd_err client_call(struct urd_cx *cx, struct urd_client *client, const char *na
     uint64_t give_up_ns = urd_cx_now(cx) + CLIENT_REACH_NS, pause_ns = RETRY_FIRST_NS;
     if (give_up_ns > deadline_ns) give_up_ns = deadline_ns;
     for (;;) {
-        struct client_node *node =
-            name != NULL ? find_node(client, name) : &client->nodes[client->door];
+        unsigned door = client->door;
+        struct client_node *node = name != NULL ? find_node(client, name) : &client->nodes[door];
         if (node == NULL) return client_say(errmsg, URD_E_NOT_FOUND, "no node '%s' is known", name);
         urd_err err = call_once(cx, client, node, request, deadline_ns, ret, errmsg);
         if (err != URD_E_UNREACHABLE || urd_cx_now(cx) >= give_up_ns) return err;
-        if (name == NULL) client->door = (client->door + 1) % client->doors;
+        if (name == NULL) client->door = (door + 1) % client->doors;
         err = urd_sleep(cx, pause_ns);
         if (err != URD_OK) return client_say(errmsg, err, "%s", urd_err_text(err));
         pause_ns = pause_ns * 2 < RETRY_MAX_NS ? pause_ns * 2 : RETRY_MAX_NS;
@@ -218,21 +229,4 @@ urd_err client_ask(struct urd_cx *cx, struct urd_client *client, const char *nod
     }
     *ret = reply;
     return URD_OK;
-}
-
-urd_err client_learn_members(struct urd_cx *cx, struct urd_client *client, char *errmsg)
-{
-    struct client_request request;
-    Urd__V1__Reply *reply;
-    Urd__V1__NodeMembers body = URD__V1__NODE_MEMBERS__INIT;
-    urd_err err = client_request_init(cx, &request);
-    if (err != URD_OK) return client_say(errmsg, err, "%s", urd_err_text(err));
-    request.message.body_case = URD__V1__REQUEST__BODY_NODE_MEMBERS;
-    request.message.node_members = &body;
-    err = client_ask(cx, client, NULL, &request, URD__V1__REPLY__BODY_NODE_MEMBERS, &reply, errmsg);
-    if (err != URD_OK) return err;
-    for (size_t i = 0; i < reply->node_members->n_members && err == URD_OK; i++)
-        err = client_learn(client, reply->node_members->members[i]);
-    node_reply_free(reply);
-    return err == URD_OK ? URD_OK : client_say(errmsg, err, "more than %u nodes", CLIENT_NODES_MAX);
 }

@@ -12,11 +12,14 @@
 
 #define CLIENT_NODES_MAX 64u
 
-/* A node that may be asked. */
+/* A node that may be asked.  Once counted it stays, under the same name and URL. */
 struct client_node {
     char name[64];
     char url[256];
-    struct urd_rpc_client *rpc; /* NULL until first asked */
+    struct urd_rpc_client *rpc; /* NULL until first asked; under the client's lock */
+    /* Shown there instead of the client's own, which counts at another node alone; len 0: its own.
+     * A secret; under the client's lock. */
+    ProtobufCBinaryData token;
 };
 
 struct urd_client {
@@ -25,10 +28,11 @@ struct urd_client {
     unsigned tokens_count;
     uint64_t timeout_ns;
     struct client_node
-        nodes[CLIENT_NODES_MAX]; /* [0, doors) were named by the user; the rest was learnt */
-    unsigned nodes_count;
-    unsigned doors, door; /* door: the one asked first */
-    struct urd_mutex dialling;
+        nodes[CLIENT_NODES_MAX];  /* [0, doors) were named by the user; the rest was learnt */
+    _Atomic unsigned nodes_count; /* only grows */
+    unsigned doors;
+    _Atomic unsigned door; /* the one asked first */
+    struct urd_mutex lock;
 };
 
 /* A request with its id and deadline filled in; set its body and call.  @id_storage keeps the id.
@@ -54,12 +58,11 @@ URD_MUST_USE urd_err client_ask(struct urd_cx *cx, struct urd_client *client, co
                                 struct client_request *request, Urd__V1__Reply__BodyCase expected,
                                 Urd__V1__Reply **ret, char *errmsg);
 
-/* Remember @member, so that it can be asked by name.  Errors: URD_E_FULL. */
-URD_MUST_USE urd_err client_learn(struct urd_client *client, const Urd__V1__Member *member);
-
-/* Fetch the member list from the door and learn it. */
-URD_MUST_USE urd_err client_learn_members(struct urd_cx *cx, struct urd_client *client,
-                                          char *errmsg);
+/* Remember @member, so that it can be asked by name, and @token (NULL or empty: the client's own)
+ * to be shown there.  What the user named keeps its address.  Blocks.  Errors: URD_E_FULL;
+ * URD_E_NOMEM; URD_E_CANCELLED. */
+URD_MUST_USE urd_err client_learn(struct urd_cx *cx, struct urd_client *client,
+                                  const Urd__V1__Member *member, const ProtobufCBinaryData *token);
 
 /* Say @format in @errmsg (URD_CLIENT_ERRMSG_MAX bytes; NULL: not wanted) and answer @err. */
 urd_err client_say(char *errmsg, urd_err err, const char *format, ...)

@@ -13,18 +13,28 @@
 
 enum { ANSWERS_AT_ONCE = 64 }; /* in one request: they stand on a task's stack */
 
-void worker_outgoing_free(struct worker_outgoing *out)
+static void outgoing_free(struct worker_outgoing *out)
 {
-    if (out == NULL) return;
     free(out->answer.text);
     free(out);
+}
+
+void worker_node_free(struct worker_node *node)
+{
+    if (node == NULL) return;
+    while (node->first != NULL) {
+        struct worker_outgoing *out = node->first;
+        node->first = out->next;
+        outgoing_free(out);
+    }
+    free(node);
 }
 
 void worker_node_answer(struct worker_node *node, struct worker_outgoing *out)
 {
     if (node->waiting >=
         WORKER_ANSWERS_WAIT_MAX) { /* the node asks again, and gets the first answer */
-        worker_outgoing_free(out);
+        outgoing_free(out);
         return;
     }
     if (node->last != NULL)
@@ -36,7 +46,7 @@ void worker_node_answer(struct worker_node *node, struct worker_outgoing *out)
     urd_notify_one(&node->outgoing);
 }
 
-static void introduce(struct urd_worker *w, Urd__V1__WorkerTake *body)
+static void introduce(struct urd_client_worker *w, Urd__V1__WorkerTake *body)
 {
     body->name = w->name;
     body->worker_id = (ProtobufCBinaryData){ .data = w->id, .len = sizeof w->id };
@@ -73,7 +83,7 @@ static bool passes(urd_err err)
 }
 
 /* Wait until a handler more may run.  URD_OK: there is room for *@ret_credit. */
-static urd_err wait_for_room(struct urd_cx *cx, struct urd_worker *w, uint32_t *ret_credit)
+static urd_err wait_for_room(struct urd_cx *cx, struct urd_client_worker *w, uint32_t *ret_credit)
 {
     while (w->running >= w->options.concurrency) {
         urd_err err = urd_notify_wait(cx, &w->settled, URD_FOREVER);
@@ -93,15 +103,42 @@ static void take_in(struct urd_cx *cx, struct worker_node *node,
             cx, node,
             reply->dispatches[i]); /* not begun: the heart does not name it, it is asked again */
     for (size_t i = 0; i < reply->n_members; i++)
-        (void)!client_learn(node->worker->client, reply->members[i]);
+        (void)!client_learn(cx, node->worker->client, reply->members[i], &reply->token);
     if (reply->n_members > 0) worker_nodes_learnt(cx, node->worker);
     *version = reply->members_version;
+}
+
+/* Named by the user, and shown the user's own capability. */
+static bool is_door(const struct worker_node *node)
+{
+    const struct urd_client *client = node->worker->client;
+    for (unsigned i = 0; i < client->doors; i++)
+        if (strcmp(client->nodes[i].name, node->name) == 0) return true;
+    return false;
+}
+
+/* What a taker does about an error.  URD_OK: it tries again. */
+static urd_err weather(struct urd_cx *cx, struct worker_node *node, urd_err err, const char *why,
+                       uint64_t *pause_ns)
+{
+    if (err == URD_E_CANCELLED) return err;
+    if (!passes(err) && err != URD_E_CLOSED) {
+        if (is_door(node)) {
+            worker_fail(node->worker, err, why);
+            return err;
+        }
+        node->worker->members_stale =
+            true; /* one node that says no does not end the others' work */
+    }
+    err = urd_sleep(cx, *pause_ns);
+    *pause_ns = *pause_ns * 2 < PAUSE_MAX_NS ? *pause_ns * 2 : PAUSE_MAX_NS;
+    return err;
 }
 
 static urd_err run_taker(struct urd_cx *cx, void *arg)
 {
     struct worker_node *node = arg;
-    struct urd_worker *w = node->worker;
+    struct urd_client_worker *w = node->worker;
     uint64_t version = 0, pause_ns = PAUSE_MIN_NS;
     for (;;) {
         char why[URD_CLIENT_ERRMSG_MAX] = "";
@@ -109,6 +146,10 @@ static urd_err run_taker(struct urd_cx *cx, void *arg)
         Urd__V1__WorkerTake body = URD__V1__WORKER_TAKE__INIT;
         urd_err err = wait_for_room(cx, w, &body.credit);
         if (err != URD_OK) return err;
+        if (w->members_stale && is_door(node)) {
+            w->members_stale = false;
+            version = 0;
+        }
         body.members_version = version;
         err = call_take(cx, node, &body, urd_cx_now(cx) + POLL_NS, &reply, why);
         if (err == URD_OK) {
@@ -117,14 +158,8 @@ static urd_err run_taker(struct urd_cx *cx, void *arg)
             pause_ns = PAUSE_MIN_NS;
             continue;
         }
-        if (err == URD_E_CANCELLED) return err;
-        if (!passes(err) && err != URD_E_CLOSED) {
-            worker_fail(w, err, why);
-            return err;
-        }
-        err = urd_sleep(cx, pause_ns);
+        err = weather(cx, node, err, why, &pause_ns);
         if (err != URD_OK) return err;
-        pause_ns = pause_ns * 2 < PAUSE_MAX_NS ? pause_ns * 2 : PAUSE_MAX_NS;
     }
 }
 
@@ -155,6 +190,7 @@ static void fill_answer(struct worker_outgoing *out, Urd__V1__WorkerAnswer *ret,
     ret->answer = ret_answer;
     ret_answer->kind = out->answer.kind;
     ret_answer->after_ms = out->answer.after_ns / 1000000;
+    ret_answer->certain = out->answer.certain;
     if (out->answer.text == NULL) return;
     if (out->answer.kind == URD__V1__ANSWER_KIND__ANSWER_DONE)
         ret_answer->result = (ProtobufCBinaryData){ .data = (uint8_t *)out->answer.text,
@@ -193,7 +229,7 @@ static urd_err hand_in(struct urd_cx *cx, struct worker_node *node, struct worke
 static urd_err run_answerer(struct urd_cx *cx, void *arg)
 {
     struct worker_node *node = arg;
-    struct urd_worker *w = node->worker;
+    struct urd_client_worker *w = node->worker;
     struct worker_outgoing *outs[ANSWERS_AT_ONCE];
     for (;;) {
         size_t count = pick(node, outs);
@@ -202,7 +238,7 @@ static urd_err run_answerer(struct urd_cx *cx, void *arg)
         for (size_t i = 0; i < count; i++) {
             if (err == URD_OK && w->options.on_answered != NULL)
                 w->options.on_answered(w->options.on_answered_arg, outs[i]->effect_key);
-            worker_outgoing_free(outs[i]);
+            outgoing_free(outs[i]);
         }
         node->waiting -= (uint32_t)count;
         if (count > 0) urd_notify_all(&w->settled);
@@ -210,22 +246,34 @@ static urd_err run_answerer(struct urd_cx *cx, void *arg)
     }
 }
 
+/* What @node gave and is not answered yet, at most NODE_RUNNING_MAX: ids copied to @ids, since what
+ * they are copied from may go while the request is under way. */
+static size_t list_running(const struct worker_node *node, uint8_t (*ids)[NODE_ID_BYTES])
+{
+    size_t count = 0;
+    for (const struct worker_step *s = node->worker->steps; s != NULL && count < NODE_RUNNING_MAX;
+         s = s->next)
+        if (s->node == node) memcpy(ids[count++], s->dispatch->dispatch_id.data, NODE_ID_BYTES);
+    for (const struct worker_outgoing *out = node->first; out != NULL && count < NODE_RUNNING_MAX;
+         out = out->next)
+        memcpy(ids[count++], out->dispatch_id, NODE_ID_BYTES);
+    return count;
+}
+
 /* Tell @node what runs of its. */
 static urd_err beat(struct urd_cx *cx, struct worker_node *node)
 {
-    struct urd_worker *w = node->worker;
+    struct urd_client_worker *w = node->worker;
     struct client_request request;
     Urd__V1__Reply *reply;
     Urd__V1__WorkerHeartbeat body = URD__V1__WORKER_HEARTBEAT__INIT;
-    ProtobufCBinaryData *running = calloc((size_t)w->running + node->waiting + 1, sizeof *running);
+    size_t cap = (size_t)w->running + node->waiting + 1;
+    ProtobufCBinaryData *running = calloc(cap, sizeof *running + NODE_ID_BYTES);
     if (running == NULL) return URD_E_NOMEM;
-    for (struct worker_step *s = w->steps; s != NULL && body.n_running < NODE_RUNNING_MAX;
-         s = s->next)
-        if (s->node == node) running[body.n_running++] = s->dispatch->dispatch_id;
-    for (struct worker_outgoing *out = node->first;
-         out != NULL && body.n_running < NODE_RUNNING_MAX; out = out->next)
-        running[body.n_running++] =
-            (ProtobufCBinaryData){ .data = out->dispatch_id, .len = sizeof out->dispatch_id };
+    uint8_t(*ids)[NODE_ID_BYTES] = (void *)(running + cap);
+    body.n_running = list_running(node, ids);
+    for (size_t i = 0; i < body.n_running; i++)
+        running[i] = (ProtobufCBinaryData){ .data = ids[i], .len = NODE_ID_BYTES };
     body.running = running;
     body.worker_id = (ProtobufCBinaryData){ .data = w->id, .len = sizeof w->id };
     body.actions = w->action_names;
@@ -250,24 +298,29 @@ static urd_err run_heart(struct urd_cx *cx, void *arg)
     }
 }
 
-void worker_node_begin(struct urd_cx *cx, struct urd_worker *w, const char *name)
+void worker_node_begin(struct urd_cx *cx, struct urd_client_worker *w, const char *name)
 {
     for (unsigned i = 0; i < w->nodes_count; i++)
-        if (strcmp(w->nodes[i].name, name) == 0) return;
-    if (w->nodes_count == CLIENT_NODES_MAX || strlen(name) >= sizeof w->nodes[0].name) return;
-    struct worker_node *node = &w->nodes[w->nodes_count++];
-    *node = (struct worker_node){ .worker = w, .outgoing = URD_NOTIFY_INIT };
+        if (strcmp(w->nodes[i]->name, name) == 0) return;
+    struct worker_node *node = calloc(1, sizeof *node);
+    if (w->nodes_count == CLIENT_NODES_MAX || node == NULL || strlen(name) >= sizeof node->name) {
+        free(node);
+        return;
+    }
+    node->worker = w;
     memcpy(node->name, name, strlen(name) + 1);
+    w->nodes[w->nodes_count++] = node;
 
-    const struct urd_spawn_options taker = { .name = "taker" }, answerer = { .name = "answerer" },
-                                   heart = { .name = "heart" };
+    const struct urd_spawn_options taker = { .name = "taker", .stack = URD_STACK_LARGE },
+                                   answerer = { .name = "answerer", .stack = URD_STACK_LARGE },
+                                   heart = { .name = "heart", .stack = URD_STACK_LARGE };
     urd_err err = urd_spawn(cx, w->work, &answerer, run_answerer, node);
     if (err == URD_OK) err = urd_spawn(cx, w->work, &heart, run_heart, node);
     if (err == URD_OK) err = urd_spawn(cx, w->takers, &taker, run_taker, node);
     if (err != URD_OK && err != URD_E_CLOSED) worker_fail(w, err, urd_err_text(err));
 }
 
-void worker_nodes_learnt(struct urd_cx *cx, struct urd_worker *w)
+void worker_nodes_learnt(struct urd_cx *cx, struct urd_client_worker *w)
 {
     for (unsigned i = 0; i < w->client->nodes_count && !w->stopping; i++)
         worker_node_begin(cx, w, w->client->nodes[i].name);

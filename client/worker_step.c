@@ -11,46 +11,66 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/json.h"
 #include "client/worker_internal.h"
 
-static void settle(struct urd_worker_answer *answer, Urd__V1__AnswerKind kind, const char *text,
-                   uint64_t after_ns)
+#define TIMEOUT_MS_MAX (UINT64_C(1) << 40) /* longer is no end at all */
+
+static void settle(struct urd_client_worker_answer *answer, Urd__V1__AnswerKind kind,
+                   const char *text, uint64_t after_ns)
 {
+    size_t max =
+        kind == URD__V1__ANSWER_KIND__ANSWER_DONE ? NODE_RESULT_BYTES_MAX : NODE_MESSAGE_BYTES_MAX;
+    char *copy = text != NULL ? strdup(text) : NULL;
+    if (copy != NULL && strlen(copy) > max) copy[max] = '\0';
+    if (text != NULL && copy == NULL && kind == URD__V1__ANSWER_KIND__ANSWER_DONE)
+        kind = URD__V1__ANSWER_KIND__ANSWER_UNKNOWN; /* a result lost is not a result of null */
     free(answer->text);
     answer->kind = kind;
-    answer->text = text != NULL ? strdup(text) : NULL;
+    answer->text = copy;
     answer->after_ns = after_ns;
     answer->settled = true;
+    answer->certain = false;
 }
 
-void urd_worker_done(struct urd_worker_answer *answer, const char *result_json)
+void urd_client_worker_done(struct urd_client_worker_answer *answer, const char *result_json)
 {
-    settle(answer, URD__V1__ANSWER_KIND__ANSWER_DONE, result_json != NULL ? result_json : "null",
-           0);
+    if (result_json == NULL) result_json = "null";
+    if (strlen(result_json) > NODE_RESULT_BYTES_MAX) {
+        urd_client_worker_unknown(answer, "its result is larger than a result may be");
+        return;
+    }
+    json_t *json = client_json_read(result_json, strlen(result_json));
+    if (json == NULL)
+        urd_client_worker_unknown(answer, "its result is not JSON");
+    else
+        settle(answer, URD__V1__ANSWER_KIND__ANSWER_DONE, result_json, 0);
+    json_decref(json);
 }
 
-void urd_worker_fail(struct urd_worker_answer *answer, const char *reason)
+void urd_client_worker_fail(struct urd_client_worker_answer *answer, const char *reason)
 {
     settle(answer, URD__V1__ANSWER_KIND__ANSWER_FAIL, reason, 0);
 }
 
-void urd_worker_retry(struct urd_worker_answer *answer, uint64_t after_ns)
+void urd_client_worker_retry(struct urd_client_worker_answer *answer, uint64_t after_ns)
 {
     settle(answer, URD__V1__ANSWER_KIND__ANSWER_RETRY, NULL, after_ns);
 }
 
-void urd_worker_unknown(struct urd_worker_answer *answer, const char *reason)
+void urd_client_worker_unknown(struct urd_client_worker_answer *answer, const char *reason)
 {
     settle(answer, URD__V1__ANSWER_KIND__ANSWER_UNKNOWN, reason, 0);
 }
 
-void urd_worker_later(struct urd_worker_answer *answer)
+void urd_client_worker_later(struct urd_client_worker_answer *answer)
 {
     settle(answer, URD__V1__ANSWER_KIND__ANSWER_LATER, NULL, 0);
 }
 
 static void unref(struct worker_step *s)
 {
+    assert(s->refs > 0);
     if (--s->refs > 0) return;
     protobuf_c_message_free_unpacked(&s->dispatch->base, NULL);
     free(s);
@@ -76,6 +96,14 @@ static urd_err wait_for(struct urd_cx *cx, struct worker_step *s, const char *ke
     return URD_OK;
 }
 
+/* One number that never falls: the owner's incarnation before its count. */
+static uint64_t epoch_of(const Urd__V1__Dispatch *d)
+{
+    const uint64_t count_max = (UINT64_C(1) << 48) - 1;
+    uint64_t incarnation = d->incarnation < UINT16_MAX ? d->incarnation : UINT16_MAX;
+    return incarnation << 48 | (d->epoch < count_max ? d->epoch : count_max);
+}
+
 static bool is_undo(const struct worker_step *s)
 {
     return s->dispatch->direction == URD__V1__DIRECTION__DIRECTION_UNDO;
@@ -87,8 +115,8 @@ static char *input_of(const struct worker_step *s, const char *do_result)
 {
     const ProtobufCBinaryData *input = &s->dispatch->input;
     if (is_undo(s) && do_result != NULL) {
-        json_t *json = json_loadb((const char *)input->data, input->len, 0, NULL);
-        json_t *result = json_loads(do_result, JSON_DECODE_ANY, NULL);
+        json_t *json = client_json_read((const char *)input->data, input->len);
+        json_t *result = client_json_read(do_result, strlen(do_result));
         char *text = NULL;
         if (json_is_object(json) && result != NULL && json_object_set(json, "result", result) == 0)
             text = json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER);
@@ -103,54 +131,66 @@ static char *input_of(const struct worker_step *s, const char *do_result)
 struct handling {
     const struct worker_step *step;
     const char *input;
-    struct urd_worker_answer *answer;
+    struct urd_client_worker_answer *answer;
 };
 
 static urd_err run_handler(struct urd_cx *cx, void *arg)
 {
     const struct handling *h = arg;
     const Urd__V1__Dispatch *d = h->step->dispatch;
-    const struct urd_worker_step view = { .saga = d->saga_id,
-                                          .step = d->step,
-                                          .action = d->action,
-                                          .direction =
-                                              is_undo(h->step) ? URD_WORKER_UNDO : URD_WORKER_DO,
-                                          .attempt = d->attempt,
-                                          .effect_key = d->effect_key,
-                                          .do_effect_key =
-                                              is_undo(h->step) ? d->do_effect_key : NULL,
-                                          .epoch = d->epoch,
-                                          .input = h->input };
+    const struct urd_client_worker_step view = {
+        .saga = d->saga_id,
+        .step = d->step,
+        .action = d->action,
+        .direction = is_undo(h->step) ? URD_WORKER_UNDO : URD_WORKER_DO,
+        .attempt = d->attempt,
+        .effect_key = d->effect_key,
+        .do_effect_key = is_undo(h->step) ? d->do_effect_key : NULL,
+        .epoch = epoch_of(d),
+        .input = h->input
+    };
     h->step->action->fn(cx, h->step->action->arg, &view, h->answer);
     return URD_OK;
 }
 
 /* Run the handler on whichever thread is free and wait for it; its answer may be 'unknown' by its
  * silence. */
-static void handle(struct urd_cx *cx, struct worker_step *s, const char *do_result,
-                   struct urd_worker_answer *answer)
+static void run_and_wait(struct urd_cx *cx, struct worker_step *s, const char *input,
+                         struct urd_client_worker_answer *answer)
 {
-    urd_err err = URD_E_NOMEM;
-    char *input = input_of(s, do_result);
+    urd_err err = URD_OK;
     struct handling h = { .step = s, .input = input, .answer = answer };
-    struct urd_spawn_options options = { .name = "handler" };
+    struct urd_spawn_options options = { .name = "handler", .stack = URD_STACK_LARGE };
+    options.budget = URD_BUDGET_INFINITE;
+    if (s->dispatch->timeout_ms > 0 && s->dispatch->timeout_ms < TIMEOUT_MS_MAX)
+        options.budget.deadline_ns = urd_cx_now(cx) + s->dispatch->timeout_ms * 1000000;
     URD_JOIN(j);
-    if (input == NULL ||
-        !urd_spawn_join(cx, s->worker->handlers, &options, run_handler, &h, j, &err)) {
-        free(input);
+    if (!urd_spawn_join(cx, s->worker->handlers, &options, run_handler, &h, j, &err)) {
         settle(answer, URD__V1__ANSWER_KIND__ANSWER_RETRY, NULL, 0); /* it was never begun */
         return;
     }
     urd_join_wait(cx, j, NULL);
-    free(input);
     if (!answer->settled)
         settle(answer, URD__V1__ANSWER_KIND__ANSWER_UNKNOWN,
                "the handler returned without an answer", 0);
 }
 
+static void handle(struct urd_cx *cx, struct worker_step *s, const char *do_result,
+                   struct urd_client_worker_answer *answer)
+{
+    char *input = input_of(s, do_result);
+    if (input != NULL && urd_semaphore_acquire(cx, &s->worker->slots, 1, URD_FOREVER) == URD_OK) {
+        run_and_wait(cx, s, input, answer);
+        urd_semaphore_release(&s->worker->slots, 1);
+    } else {
+        settle(answer, URD__V1__ANSWER_KIND__ANSWER_RETRY, NULL, 0); /* it was never begun */
+    }
+    free(input);
+}
+
 /* Keep what the handler answered, so that a duplicate gets the same. */
 static urd_err keep(struct urd_cx *cx, const struct worker_step *s,
-                    const struct urd_worker_answer *answer)
+                    const struct urd_client_worker_answer *answer)
 {
     const Urd__V1__Dispatch *d = s->dispatch;
     struct storage_committer *committer = s->worker->committer;
@@ -167,13 +207,14 @@ static urd_err keep(struct urd_cx *cx, const struct worker_step *s,
 }
 
 /* Everything between taken and answered.  An error: no answer, the node asks again. */
-static urd_err carry_out(struct urd_cx *cx, struct worker_step *s, struct urd_worker_answer *answer)
+static urd_err carry_out(struct urd_cx *cx, struct worker_step *s,
+                         struct urd_client_worker_answer *answer)
 {
     const Urd__V1__Dispatch *d = s->dispatch;
     struct storage_guard_request request = { .saga = d->saga_id,
                                              .key = d->effect_key,
                                              .do_key = is_undo(s) ? d->do_effect_key : NULL,
-                                             .epoch = d->epoch,
+                                             .epoch = epoch_of(d),
                                              .idempotent = s->action->idempotent };
     struct storage_guard_begun begun;
     urd_err err = wait_for(cx, s, d->effect_key);
@@ -185,22 +226,24 @@ static urd_err carry_out(struct urd_cx *cx, struct worker_step *s, struct urd_wo
     case STORAGE_GUARD_RUN:
         handle(cx, s, begun.do_result, answer);
         err = keep(cx, s, answer);
+        answer->certain = !s->action->idempotent; /* nobody else ran, nor will, under this key */
         break;
     case STORAGE_GUARD_DONE:
-        urd_worker_done(answer, begun.text);
+        urd_client_worker_done(answer, begun.text);
         break;
     case STORAGE_GUARD_FAILED:
-        urd_worker_fail(answer, begun.text);
+        urd_client_worker_fail(answer, begun.text);
+        answer->certain = !s->action->idempotent;
         break;
     case STORAGE_GUARD_UNKNOWN:
-        urd_worker_unknown(answer,
-                           "it was begun by a worker that has gone, and may not be begun again");
+        urd_client_worker_unknown(
+            answer, "it was begun by a worker that has gone, and may not be begun again");
         break;
     case STORAGE_GUARD_REFUSED:
-        urd_worker_fail(answer, "it was undone before it was done");
+        urd_client_worker_fail(answer, "it was undone before it was done");
         break;
     case STORAGE_GUARD_STALE:
-        urd_worker_unknown(answer, "a newer owner of this saga was seen");
+        urd_client_worker_unknown(answer, "a newer owner of this saga was seen");
         break;
     }
     free(begun.text);
@@ -209,7 +252,7 @@ static urd_err carry_out(struct urd_cx *cx, struct worker_step *s, struct urd_wo
 }
 
 /* Hand @answer (taken over) to the node that asked. */
-static void answer_node(struct worker_step *s, struct urd_worker_answer *answer)
+static void answer_node(struct worker_step *s, struct urd_client_worker_answer *answer)
 {
     struct worker_outgoing *out = calloc(1, sizeof *out);
     if (out == NULL) { /* the node asks again */
@@ -225,8 +268,8 @@ static void answer_node(struct worker_step *s, struct urd_worker_answer *answer)
 static urd_err run_step(struct urd_cx *cx, void *arg)
 {
     struct worker_step *s = arg;
-    struct urd_worker *w = s->worker;
-    struct urd_worker_answer answer = { .kind = URD__V1__ANSWER_KIND__ANSWER_UNKNOWN };
+    struct urd_client_worker *w = s->worker;
+    struct urd_client_worker_answer answer = { .kind = URD__V1__ANSWER_KIND__ANSWER_UNKNOWN };
     urd_err err = carry_out(cx, s, &answer);
     if (err == URD_OK)
         answer_node(s, &answer);
@@ -247,7 +290,7 @@ static urd_err run_step(struct urd_cx *cx, void *arg)
     return URD_OK;
 }
 
-static const struct worker_action *action_of(const struct urd_worker *w, const char *name)
+static const struct worker_action *action_of(const struct urd_client_worker *w, const char *name)
 {
     for (unsigned i = 0; i < w->actions_count; i++)
         if (strcmp(w->actions[i].name, name) == 0) return &w->actions[i];
@@ -269,9 +312,10 @@ static Urd__V1__Dispatch *copy_dispatch(const Urd__V1__Dispatch *d)
 urd_err worker_step_begin(struct urd_cx *cx, struct worker_node *node,
                           const Urd__V1__Dispatch *dispatch)
 {
-    struct urd_worker *w = node->worker;
+    struct urd_client_worker *w = node->worker;
     const struct worker_action *action = action_of(w, dispatch->action);
-    if (action == NULL || dispatch->dispatch_id.len != NODE_ID_BYTES)
+    if (action == NULL || dispatch->dispatch_id.len != NODE_ID_BYTES ||
+        dispatch->effect_key[0] == '\0' || strlen(dispatch->effect_key) > STORAGE_GUARD_KEY_BYTES)
         return URD_E_INVALID; /* not what was asked for */
     struct worker_step *s = calloc(1, sizeof *s);
     if (s == NULL) return URD_E_NOMEM;
@@ -288,7 +332,7 @@ urd_err worker_step_begin(struct urd_cx *cx, struct worker_node *node,
     s->next = w->steps;
     w->steps = s;
     w->running++;
-    struct urd_spawn_options options = { .name = "step" };
+    struct urd_spawn_options options = { .name = "step", .stack = URD_STACK_LARGE };
     urd_err err = urd_spawn(cx, w->work, &options, run_step, s);
     if (err == URD_OK) return URD_OK;
     w->steps = s->next;

@@ -10,41 +10,41 @@
 
 /* A hold on a hotel or a seat.  Real code books under step->effect_key, so that a retry finds its
  * booking. */
-static void hold(struct urd_cx *cx, void *arg, const struct urd_worker_step *step,
-                 struct urd_worker_answer *answer)
+static void hold(struct urd_cx *cx, void *arg, const struct urd_client_worker_step *step,
+                 struct urd_client_worker_answer *answer)
 {
     (void)cx;
     (void)arg;
     (void)printf("%s %s for saga %s\n", step->action, step->effect_key, step->saga);
-    urd_worker_done(answer, "{\"id\":7}");
+    urd_client_worker_done(answer, "{\"id\":7}");
 }
 
 /* The card takes what names the hold it pays for, and says no to anything else. */
-static void capture(struct urd_cx *cx, void *arg, const struct urd_worker_step *step,
-                    struct urd_worker_answer *answer)
+static void capture(struct urd_cx *cx, void *arg, const struct urd_client_worker_step *step,
+                    struct urd_client_worker_answer *answer)
 {
     (void)cx;
     (void)arg;
     if (strstr(step->input, "\"hold\":7") == NULL) {
-        urd_worker_fail(answer, "no hold to pay for");
+        urd_client_worker_fail(answer, "no hold to pay for");
         return;
     }
-    urd_worker_done(answer, "{\"charged\":true}");
+    urd_client_worker_done(answer, "{\"charged\":true}");
 }
 
 /* Undoing something that never was is done as well. */
-static void release(struct urd_cx *cx, void *arg, const struct urd_worker_step *step,
-                    struct urd_worker_answer *answer)
+static void release(struct urd_cx *cx, void *arg, const struct urd_client_worker_step *step,
+                    struct urd_client_worker_answer *answer)
 {
     (void)cx;
     (void)arg;
     (void)printf("%s undoes %s\n", step->action, step->do_effect_key);
-    urd_worker_done(answer, NULL);
+    urd_client_worker_done(answer, NULL);
 }
 
 static const struct {
     const char *action;
-    urd_worker_fn fn;
+    urd_client_worker_fn fn;
 } actions[] = {
     { "hotel.hold", hold },        { "hotel.release", release }, { "flight.hold", hold },
     { "flight.release", release }, { "mail.queue", hold },       { "mail.retract", release },
@@ -52,7 +52,7 @@ static const struct {
 };
 
 struct serve {
-    struct urd_worker *worker;
+    struct urd_client_worker *worker;
     char why[URD_CLIENT_ERRMSG_MAX];
 };
 
@@ -62,7 +62,7 @@ static urd_err until_signal(struct urd_cx *cx, void *arg)
     struct serve *s = arg;
     int sig;
     urd_err err = urd_signal_wait(cx, URD_FOREVER, &sig);
-    urd_worker_stop(s->worker);
+    urd_client_worker_stop(s->worker);
     return err;
 }
 
@@ -71,7 +71,7 @@ static urd_err serve_until_signal(struct urd_cx *cx, struct serve *s)
     URD_REGION(r);
     if (!urd_region_open(cx, NULL, r)) return URD_E_NOMEM;
     urd_err err = urd_spawn(cx, urd_region_scope(r), NULL, until_signal, s);
-    if (err == URD_OK) err = urd_worker_run(cx, s->worker, s->why);
+    if (err == URD_OK) err = urd_client_worker_run(cx, s->worker, s->why);
     urd_region_close(cx, r, NULL);
     return err;
 }
@@ -83,16 +83,16 @@ static urd_err body(struct urd_cx *cx, void *arg)
     urd_err err = urd_client_open(cx, NULL, &client, s.why);
     if (err != URD_OK) goto fail;
 
-    struct urd_worker_options options = { .effects_dir = arg };
-    err = urd_worker_open(cx, client, &options, &s.worker, s.why);
+    struct urd_client_worker_options options = { .effects_dir = arg };
+    err = urd_client_worker_open(cx, client, &options, &s.worker, s.why);
     if (err != URD_OK) goto fail_client;
     for (size_t i = 0; i < sizeof actions / sizeof actions[0] && err == URD_OK; i++)
-        err = urd_worker_on(s.worker, actions[i].action, true, actions[i].fn, NULL);
+        err = urd_client_worker_on(s.worker, actions[i].action, true, actions[i].fn, NULL);
     if (err != URD_OK) goto fail_worker;
     err = serve_until_signal(cx, &s);
 
 fail_worker:
-    urd_worker_close(cx, s.worker);
+    urd_client_worker_close(cx, s.worker);
 fail_client:
     urd_client_close(cx, client);
 fail:
@@ -106,5 +106,5 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: worker EFFECTS_DIR\n");
         return 2;
     }
-    return urd_client_main(body, argv[1]);
+    return urd_client_main_signals(body, argv[1]);
 }

@@ -35,7 +35,7 @@ static void record(const char *line, int len)
     }
 }
 
-static void record_step(const char *event, const struct urd_worker_step *step)
+static void record_step(const char *event, const struct urd_client_worker_step *step)
 {
     char line[1024];
     int len = snprintf(
@@ -57,7 +57,7 @@ static void on_answered(void *arg, const char *effect_key)
 }
 
 /* What the input asks for; an undo carries its do's input inside. */
-static void read_input(const struct urd_worker_step *step, bool *ret_fail, uint64_t *ret_ms)
+static void read_input(const struct urd_client_worker_step *step, bool *ret_fail, uint64_t *ret_ms)
 {
     *ret_fail = false;
     *ret_ms = 10;
@@ -70,8 +70,8 @@ static void read_input(const struct urd_worker_step *step, bool *ret_fail, uint6
     json_decref(input);
 }
 
-static void handle(struct urd_cx *cx, void *arg, const struct urd_worker_step *step,
-                   struct urd_worker_answer *answer)
+static void handle(struct urd_cx *cx, void *arg, const struct urd_client_worker_step *step,
+                   struct urd_client_worker_answer *answer)
 {
     (void)arg;
     bool fail;
@@ -81,21 +81,21 @@ static void handle(struct urd_cx *cx, void *arg, const struct urd_worker_step *s
 
     urd_err err = urd_sleep(cx, ms * 500000);
     if (err != URD_OK) {
-        urd_worker_retry(answer, 0); /* nothing was done yet */
+        urd_client_worker_retry(answer, 0); /* nothing was done yet */
         return;
     }
     if (fail) {
-        urd_worker_fail(answer, "declined");
+        urd_client_worker_fail(answer, "declined");
         return;
     }
     record_step("effect", step);
     (void)!urd_sleep(cx, ms * 500000); /* done, not yet answered */
-    urd_worker_done(answer, "{\"ok\":true}");
+    urd_client_worker_done(answer, "{\"ok\":true}");
 }
 
 struct worker {
     const char *effects_dir, *name;
-    struct urd_worker *worker;
+    struct urd_client_worker *worker;
     char why[URD_CLIENT_ERRMSG_MAX];
 };
 
@@ -104,7 +104,7 @@ static urd_err stop_at_signal(struct urd_cx *cx, void *arg)
     struct worker *w = arg;
     int sig;
     urd_err err = urd_signal_wait(cx, URD_FOREVER, &sig);
-    urd_worker_stop(w->worker);
+    urd_client_worker_stop(w->worker);
     return err;
 }
 
@@ -113,7 +113,7 @@ static urd_err serve_until_signal(struct urd_cx *cx, struct worker *w)
     URD_REGION(r);
     if (!urd_region_open(cx, NULL, r)) return URD_E_NOMEM;
     urd_err err = urd_spawn(cx, urd_region_scope(r), NULL, stop_at_signal, w);
-    if (err == URD_OK) err = urd_worker_run(cx, w->worker, w->why);
+    if (err == URD_OK) err = urd_client_worker_run(cx, w->worker, w->why);
     urd_region_close(cx, r, NULL);
     return err;
 }
@@ -127,17 +127,17 @@ static urd_err body(struct urd_cx *cx, void *arg)
     urd_err err = urd_client_open(cx, NULL, &client, w->why);
     if (err != URD_OK) goto fail;
 
-    struct urd_worker_options options = { .name = w->name,
-                                          .effects_dir = w->effects_dir,
-                                          .concurrency = 64,
-                                          .on_answered = on_answered };
-    err = urd_worker_open(cx, client, &options, &w->worker, w->why);
+    struct urd_client_worker_options options = { .name = w->name,
+                                                 .effects_dir = w->effects_dir,
+                                                 .concurrency = 64,
+                                                 .on_answered = on_answered };
+    err = urd_client_worker_open(cx, client, &options, &w->worker, w->why);
     if (err != URD_OK) goto fail_client;
     for (size_t i = 0; i < sizeof actions / sizeof actions[0] && err == URD_OK; i++)
-        err = urd_worker_on(w->worker, actions[i], false, handle, NULL);
+        err = urd_client_worker_on(w->worker, actions[i], false, handle, NULL);
     if (err == URD_OK) err = serve_until_signal(cx, w);
 
-    urd_worker_close(cx, w->worker);
+    urd_client_worker_close(cx, w->worker);
 fail_client:
     urd_client_close(cx, client);
 fail:
@@ -158,5 +158,5 @@ int main(int argc, char **argv)
         return 1;
     }
     struct worker w = { .effects_dir = argv[2], .name = argv[3] };
-    return urd_client_main(body, &w);
+    return urd_client_main_signals(body, &w);
 }

@@ -154,5 +154,5 @@ int main(int argc, char **argv)
     }
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     struct load l = { .inflight = (unsigned)atoi(argv[1]), .seed = strtoull(argv[2], NULL, 0) };
-    return urd_client_main(body, &l);
+    return urd_client_main_signals(body, &l);
 }
