@@ -37,18 +37,27 @@
 
 #define MS UINT64_C(1000000) /* in nanoseconds */
 
-/* Run @body(@arg) on two workers in @world (NULL: the real one); it must end well. */
-static inline void run_in_world(const struct urd_world *world, urd_task_fn body, void *arg)
+/* Run @body(@arg) on @workers in @world (NULL: the real one); it must end well. */
+static inline void run_on(uint32_t workers, const struct urd_world *world, urd_task_fn body,
+                          void *arg)
 {
-    const struct urd_runtime_options options = { .workers = 2, .world = world };
+    const struct urd_runtime_options options = { .workers = workers, .world = world };
     struct urd_outcome outcome;
     assert_int_equal(urd_runtime_run(&options, body, arg, &outcome), URD_OK);
     assert_int_equal(outcome.kind, URD_OUTCOME_OK);
 }
 
+/* Once, on two workers. */
+static inline void run_in_world(const struct urd_world *world, urd_task_fn body, void *arg)
+{
+    run_on(2, world, body, arg);
+}
+
+/* In the real world, three times: on one worker, on two, on four. */
 static inline void run_in_task(urd_task_fn body, void *arg)
 {
-    run_in_world(NULL, body, arg);
+    for (uint32_t workers = 1; workers <= 4; workers *= 2)
+        run_on(workers, NULL, body, arg);
 }
 
 #endif

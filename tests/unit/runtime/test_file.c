@@ -120,7 +120,7 @@ static urd_err bytes_body(struct urd_cx *cx, void *arg)
 static void what_is_written_is_read_back(void **state)
 {
     (void)state;
-    run_in_task(bytes_body, NULL);
+    run_in_world(NULL, bytes_body, NULL);
 }
 
 static urd_err confined_body(struct urd_cx *cx, void *arg)
@@ -199,7 +199,7 @@ static urd_err confined_body(struct urd_cx *cx, void *arg)
 static void nothing_leads_outside_the_directory(void **state)
 {
     (void)state;
-    run_in_task(confined_body, NULL);
+    run_in_world(NULL, confined_body, NULL);
 }
 
 static urd_err special_body(struct urd_cx *cx, void *arg)
@@ -224,7 +224,7 @@ static urd_err special_body(struct urd_cx *cx, void *arg)
 static void what_is_no_ordinary_file_is_not_opened_and_hangs_nobody(void **state)
 {
     (void)state;
-    run_in_task(special_body, NULL);
+    run_in_world(NULL, special_body, NULL);
 }
 
 static urd_err names_body(struct urd_cx *cx, void *arg)
@@ -276,7 +276,7 @@ static urd_err names_body(struct urd_cx *cx, void *arg)
 static void directories_are_made_listed_in_order_and_removed(void **state)
 {
     (void)state;
-    run_in_task(names_body, NULL);
+    run_in_world(NULL, names_body, NULL);
 }
 
 static urd_err whole_body(struct urd_cx *cx, void *arg)
@@ -308,7 +308,7 @@ static urd_err whole_body(struct urd_cx *cx, void *arg)
 static void a_store_is_loaded_back_and_leaves_nothing_else(void **state)
 {
     (void)state;
-    run_in_task(whole_body, NULL);
+    run_in_world(NULL, whole_body, NULL);
 }
 
 /* A disk that fills up while a file is stored, as far as a limit can play one. */
@@ -343,7 +343,7 @@ static urd_err full_body(struct urd_cx *cx, void *arg)
 static void a_failed_store_leaves_the_old_file_and_nothing_else(void **state)
 {
     (void)state;
-    run_in_task(full_body, NULL);
+    run_in_world(NULL, full_body, NULL);
 }
 
 static urd_err denied_body(struct urd_cx *cx, void *arg)
@@ -366,7 +366,7 @@ static urd_err denied_body(struct urd_cx *cx, void *arg)
 static void a_shut_gate_touches_no_disk(void **state)
 {
     (void)state;
-    run_in_task(denied_body, NULL);
+    run_in_world(NULL, denied_body, NULL);
 }
 
 static void only_what_the_disk_says_is_an_io_error(void **state)
