@@ -205,6 +205,15 @@ static void no_space_while_writing_loses_nothing_and_passes(void **state)
     assert_string_equal(get(w->store, "b"), "3");
 }
 
+/* /dev/null takes every write and cannot be synced: a commit that says yes has not asked. */
+static void a_commit_waits_for_the_sync(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(commit_to(w, "/dev/null", O_RDWR), URD_E_IO);
+    world_reopen(w);
+    assert_string_equal(get(w->store, "b"), "-");
+}
+
 static void an_io_error_stops_all_writing(void **state)
 {
     struct world *w = *state;
@@ -257,6 +266,7 @@ int main(void)
         cmocka_unit_test(what_is_not_there_or_not_ours_is_told),
         cmocka_unit_test(acknowledged_is_there_after_kill_9),
         ON_ONE(no_space_while_writing_loses_nothing_and_passes, ON_LMDB),
+        ON_ONE(a_commit_waits_for_the_sync, ON_LMDB),
         ON_ONE(an_io_error_stops_all_writing, ON_LMDB),
         cmocka_unit_test(a_reader_killed_in_another_life_holds_no_pages),
     };
