@@ -255,6 +255,14 @@ bool storage_memory_damage(struct storage_memory *disk, const struct storage_key
     return done;
 }
 
+bool storage_memory_damage_log(struct storage_memory *disk, size_t offset, uint8_t mask)
+{
+    assert(!disk->open);
+    if (offset >= disk->log_len) return false;
+    disk->log[offset] ^= mask;
+    return true;
+}
+
 /* --- views and cursors ----------------------------------------------------------------------- */
 
 static urd_err view_open(void *impl, bool write, void **ret_view)

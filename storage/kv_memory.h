@@ -61,6 +61,10 @@ void storage_memory_resize(struct storage_memory *disk, uint64_t capacity_bytes)
 bool storage_memory_damage(struct storage_memory *disk, const struct storage_key *key,
                            size_t offset, uint8_t mask);
 
+/* The same to byte @offset of the log itself: opening it answers URD_E_CORRUPT.  False: no such
+ * byte. */
+bool storage_memory_damage_log(struct storage_memory *disk, size_t offset, uint8_t mask);
+
 /* Bytes of the log, and syncs so far. */
 uint64_t storage_memory_log_bytes(const struct storage_memory *disk);
 uint64_t storage_memory_syncs(const struct storage_memory *disk);

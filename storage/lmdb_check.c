@@ -59,7 +59,7 @@ struct check {
     uint64_t free_behind_end;
     const char *why; /* the first thing that did not hold */
     uint64_t where;
-    int code; /* of a failed read */
+    int code; /* errno of what failed, when it was not the file's contents */
 };
 
 struct walk {
@@ -100,6 +100,12 @@ static bool bad(struct check *check, uint64_t page, const char *why)
         check->where = page;
     }
     return false;
+}
+
+static bool no_memory(struct check *check, uint64_t page)
+{
+    check->code = ENOMEM;
+    return bad(check, page, "cannot be checked: out of memory");
 }
 
 static bool read_at(struct check *check, uint64_t page, void *ret, size_t len, uint64_t offset)
@@ -206,7 +212,7 @@ static bool check_free(struct check *check, uint64_t page, const uint8_t *list, 
 static bool check_free_big(struct check *check, uint64_t page, uint64_t len)
 {
     uint8_t *list = malloc(len);
-    if (list == NULL) return bad(check, page, "is a list of free pages too long for memory");
+    if (list == NULL) return no_memory(check, page);
     bool ok = read_at(check, page, list, len, page * check->meta.page_bytes + PAGE_HEADER) &&
               check_free(check, page, list, len);
     free(list);
@@ -309,7 +315,7 @@ static bool check_tree(struct check *check, const struct tree_info *tree, bool f
     if (tree->depth == 0 || tree->depth > DEPTH_MAX)
         return bad(check, tree->root, "is a root without depth");
     walk.pages = malloc((size_t)tree->depth * check->meta.page_bytes);
-    if (walk.pages == NULL) return bad(check, tree->root, "is deeper than memory allows");
+    if (walk.pages == NULL) return no_memory(check, tree->root);
     bool ok = check_page(&walk, tree->root, 0, tree->depth - 1u);
     free(walk.pages);
     if (ok && walk.entries != tree->entries)
@@ -328,7 +334,7 @@ static bool check_file(struct check *check, uint64_t file_bytes)
         return bad(check, check->meta.last_page,
                    "is the last page, far behind the end of the file");
     check->used = calloc(pages / 8 + 1, 1);
-    if (check->used == NULL) return bad(check, 0, "has too many pages for memory");
+    if (check->used == NULL) return no_memory(check, 0);
     if (!check_tree(check, &check->meta.main, false) || !check_tree(check, &check->meta.free, true))
         return false;
     if (pages > check->file_pages + check->free_behind_end)
@@ -352,7 +358,9 @@ urd_err lmdb_check(const char *path, char *errmsg, size_t errmsg_len)
     free(check.used);
     close(check.fd);
     if (ok) return URD_OK;
-    snprintf(errmsg, errmsg_len, "%s: page %llu %s; restore a backup", name,
-             (unsigned long long)check.where, check.why != NULL ? check.why : "cannot be read");
+    snprintf(errmsg, errmsg_len, "%s: page %llu %s%s", name, (unsigned long long)check.where,
+             check.why != NULL ? check.why : "cannot be read",
+             check.code == 0 ? ": damaged; restore a backup" : "");
+    if (check.code == ENOMEM) return URD_E_NOMEM;
     return check.code == EIO ? URD_E_IO : URD_E_CORRUPT;
 }

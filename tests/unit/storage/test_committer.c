@@ -506,6 +506,48 @@ static void a_group_that_grows_too_big_is_cut_and_nothing_lost(void **state)
     assert_int_equal(records, 6);
 }
 
+/* Two records when the ordinary operation before it was dropped, one when it was not. */
+static urd_err append_by_state(struct storage_tx *tx, void *arg)
+{
+    (void)arg;
+    bool alone = strcmp(tx_get(tx, "ordinary"), "-") == 0;
+    return append_big(tx, (void *)(uintptr_t)(alone ? 2 : 1));
+}
+
+static urd_err cut_twice(struct urd_cx *cx, struct stage *stage)
+{
+    struct storage_op ops[4] = {
+        { .run = append_big, .arg = (void *)1, .ending = true },
+        { .run = put_text, .arg = "ordinary" },
+        { .run = append_by_state, .ending = true },
+        { .run = append_big, .arg = (void *)1, .ending = true },
+    };
+    for (unsigned i = 0; i < 4; i++)
+        CHECK(storage_commit_submit(stage->committer, &ops[i]) == URD_OK);
+    start_committer(cx, stage);
+    for (unsigned i = 0; i < 4; i++) {
+        CHECK(urd_event_wait(cx, &ops[i].done, URD_FOREVER) == URD_OK);
+        CHECK(ops[i].err == (i == 1 ? URD_E_STORAGE_FULL : URD_OK));
+    }
+    return URD_OK;
+}
+
+/* 6 + 6 MB and a cut; on the full store 6 and another cut before it. */
+static void a_group_that_is_cut_again_keeps_its_order(void **state)
+{
+    struct world *w = *state;
+    unsigned records = 0;
+    big_payload = calloc(1, 6 << 20);
+    storage_memory_fail_at(w->disk, 1, URD_E_STORAGE_FULL, false);
+    struct storage_committer_stats stats = perform(w, true, cut_twice);
+    free(big_payload);
+    assert_int_equal(stats.ops, 3);
+    struct storage_snapshot *snapshot = snapshot_of(w->store);
+    assert_int_equal(storage_journal_walk(snapshot, 0, count_record, NULL, &records), URD_OK);
+    storage_snapshot_end(snapshot);
+    assert_int_equal(records, 4);
+}
+
 /* --- the rest -------------------------------------------------------------------------------- */
 
 static void wake(void *arg)
@@ -563,6 +605,7 @@ int main(void)
         ON_ONE(after_a_failed_sync_everything_is_refused, ON_MEMORY),
         cmocka_unit_test(on_a_full_store_endings_go_through_and_it_recovers),
         ON_BOTH(a_group_that_grows_too_big_is_cut_and_nothing_lost),
+        ON_ONE(a_group_that_is_cut_again_keeps_its_order, ON_MEMORY),
         ON_BOTH(a_watch_wakes_a_task),
         ON_BOTH(the_committer_runs_the_watchdog),
     };

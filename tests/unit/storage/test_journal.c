@@ -204,6 +204,23 @@ static void a_history_with_a_hole_is_corrupt_and_visits_nothing(void **state)
     assert_int_equal(history(w, &a, &seen), URD_E_NOT_FOUND);
 }
 
+static void a_chain_that_leaves_its_group_is_corrupt(void **state)
+{
+    struct world *w = *state;
+    struct saga a = saga_of(1), b = saga_of(2);
+    struct seen seen;
+    struct storage_tx *tx = begin(w);
+    append(tx, &b, "b1");
+    commit(tx);
+    tx = begin(w);
+    append(tx, &a, "a1");
+    a.lsn = 1; /* where the first record is not */
+    append(tx, &a, "a2");
+    commit(tx);
+    assert_int_equal(history(w, &a, &seen), URD_E_CORRUPT);
+    assert_non_null(strstr(w->errmsg, "out of order"));
+}
+
 static void count_flaw(void *arg, const struct storage_flaw *flaw)
 {
     struct seen *seen = arg;
@@ -320,6 +337,7 @@ int main(void)
         ON_BOTH(the_whole_journal_is_walked_in_order_from_anywhere),
         ON_BOTH(a_wrong_chain_is_not_appended),
         ON_BOTH(a_history_with_a_hole_is_corrupt_and_visits_nothing),
+        ON_BOTH(a_chain_that_leaves_its_group_is_corrupt),
         ON_BOTH(a_damaged_record_costs_its_saga_only),
         ON_BOTH(a_group_has_a_size_limit_and_an_operation_over_it_is_dropped),
         ON_BOTH(trimming_removes_a_saga_and_leaves_the_rest),

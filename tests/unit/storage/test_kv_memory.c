@@ -186,6 +186,24 @@ static void the_log_is_rewritten_before_it_outgrows_what_lives(void **state)
     assert_string_equal(get(w->store, "same"), value);
 }
 
+static void damage_in_the_synced_log_is_told(void **state)
+{
+    struct world *w = *state;
+    put(w->store, "a", "1");
+    put(w->store, "b", "2");
+    storage_close(w->store);
+    w->store = NULL;
+    size_t len = storage_memory_log_bytes(w->disk);
+    for (size_t at = 0; at < len; at++) {
+        assert_true(storage_memory_damage_log(w->disk, at, 0x10));
+        assert_int_equal(world_try_open(w), URD_E_CORRUPT);
+        assert_true(storage_memory_damage_log(w->disk, at, 0x10));
+    }
+    assert_false(storage_memory_damage_log(w->disk, len, 0x10));
+    assert_int_equal(world_try_open(w), URD_OK);
+    assert_string_equal(get(w->store, "b"), "2");
+}
+
 static void an_open_disk_is_not_opened_twice(void **state)
 {
     struct world *w = *state;
@@ -206,6 +224,7 @@ int main(void)
         ON_ONE(a_full_disk_refuses_once_and_recovers, ON_MEMORY),
         cmocka_unit_test(the_reserve_is_for_endings_and_deletes_make_room),
         ON_ONE(the_log_is_rewritten_before_it_outgrows_what_lives, ON_MEMORY),
+        ON_ONE(damage_in_the_synced_log_is_told, ON_MEMORY),
         ON_ONE(an_open_disk_is_not_opened_twice, ON_MEMORY),
     };
     return cmocka_run_group_tests_name("storage/kv_memory", tests, NULL, NULL);

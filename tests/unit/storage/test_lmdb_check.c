@@ -144,6 +144,77 @@ static void no_flipped_byte_crashes_or_is_believed(void **state)
     assert_int_equal(world_try_open(w), URD_OK);
 }
 
+enum { PAGE = 4096, META_FREE = 16 + 24, META_MAIN = 16 + 72, META_TXN = 16 + 128, TREE_ROOT = 40 };
+
+static uint64_t number_at(const char *bytes, size_t at)
+{
+    uint64_t number;
+    memcpy(&number, bytes + at, sizeof number);
+    return number;
+}
+
+/* Where the root page of the tree at @tree of the newest meta page lies in the file. */
+static size_t root_at(const char *bytes, size_t tree)
+{
+    bool odd = number_at(bytes, PAGE + META_TXN) > number_at(bytes, META_TXN);
+    return number_at(bytes, (odd ? PAGE : 0) + tree + TREE_ROOT) * PAGE;
+}
+
+static void assert_refused(struct world *w, const char *path, const char *bytes, size_t len,
+                           const char *why)
+{
+    save(path, bytes, len);
+    assert_int_equal(lmdb_check(w->dir, w->errmsg, sizeof w->errmsg), URD_E_CORRUPT);
+    if (strstr(w->errmsg, why) == NULL) fail_msg("%s: not %s", w->errmsg, why);
+    assert_int_equal(world_try_open(w), URD_E_CORRUPT);
+}
+
+static void damage_that_keeps_its_shape_is_found(void **state)
+{
+    struct world *w = *state;
+    char path[128];
+    size_t len;
+    write_store(w);
+    storage_close(w->store);
+    w->store = NULL;
+    snprintf(path, sizeof path, "%s/data.mdb", w->dir);
+    char *good = load(path, &len), *bytes = malloc(len);
+
+    /* A free list that names a page in use: the next commit would write over it. */
+    memcpy(bytes, good, len);
+    size_t page = root_at(bytes, META_FREE);
+    uint16_t node;
+    memcpy(&node, bytes + page + 16, sizeof node);
+    const uint64_t one = 1, used = root_at(bytes, META_MAIN) / PAGE;
+    memcpy(bytes + page + node + 16, &one, sizeof one);
+    memcpy(bytes + page + node + 24, &used, sizeof used);
+    assert_refused(w, path, bytes, len, "is used twice");
+
+    /* Two entries of a page changed places: searching would miss them. */
+    memcpy(bytes, good, len);
+    page = root_at(bytes, META_MAIN);
+    memcpy(&node, bytes + page + 16 + 2, sizeof node); /* its second child */
+    uint32_t child;
+    memcpy(&child, bytes + page + node, sizeof child);
+    page = (size_t)child * PAGE;
+    char first[2];
+    memcpy(first, bytes + page + 16, 2);
+    memcpy(bytes + page + 16, bytes + page + 18, 2);
+    memcpy(bytes + page + 18, first, 2);
+    assert_refused(w, path, bytes, len, "has keys out of order");
+
+    /* An older state made the newest: its number is no neighbour of the other's. */
+    memcpy(bytes, good, len);
+    const uint64_t far = 1ull << 40 | 1;
+    memcpy(bytes + PAGE + META_TXN, &far, sizeof far);
+    assert_refused(w, path, bytes, len, "no neighbours");
+
+    save(path, good, len);
+    free(good);
+    free(bytes);
+    assert_int_equal(world_try_open(w), URD_OK);
+}
+
 static void a_cut_file_is_refused(void **state)
 {
     struct world *w = *state;
@@ -168,6 +239,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_sound_file_passes, up, world_down),
         cmocka_unit_test_setup_teardown(no_flipped_byte_crashes_or_is_believed, up, world_down),
+        cmocka_unit_test_setup_teardown(damage_that_keeps_its_shape_is_found, up, world_down),
         cmocka_unit_test_setup_teardown(a_cut_file_is_refused, up, world_down),
     };
     return cmocka_run_group_tests_name("storage/lmdb_check", tests, NULL, NULL);

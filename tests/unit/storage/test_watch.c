@@ -68,6 +68,22 @@ static void a_refused_operation_tells_nobody(void **state)
     storage_watch_close(watch);
 }
 
+static void a_failed_commit_tells_nobody(void **state)
+{
+    struct world *w = *state;
+    struct storage_key prefix = text_key("a");
+    struct storage_watch *watch;
+    struct storage_tx *tx;
+    unsigned told = 0;
+    storage_memory_fail_at(w->disk, 1, URD_E_STORAGE_FULL, false);
+    assert_int_equal(storage_watch_open(w->store, &prefix, count, &told, &watch), URD_OK);
+    assert_int_equal(storage_tx_begin(w->store, &tx), URD_OK);
+    tx_put(tx, "a", "1");
+    assert_int_equal(storage_tx_commit(tx, false), URD_E_STORAGE_FULL);
+    assert_int_equal(told, 0);
+    storage_watch_close(watch);
+}
+
 static void many_watches_close_in_any_order(void **state)
 {
     struct world *w = *state;
@@ -92,6 +108,7 @@ int main(void)
         ON_BOTH(a_watch_is_told_of_its_prefix_only),
         ON_BOTH(a_delete_is_a_change_and_an_abort_is_not),
         ON_BOTH(a_refused_operation_tells_nobody),
+        ON_ONE(a_failed_commit_tells_nobody, ON_MEMORY),
         ON_BOTH(many_watches_close_in_any_order),
     };
     return cmocka_run_group_tests_name("storage/watch", tests, NULL, NULL);
