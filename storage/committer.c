@@ -281,7 +281,8 @@ static void settle(struct storage_op *op, urd_err err)
         urd_event_set(&op->done);
 }
 
-static void count_group(struct storage_committer *c, uint64_t took_ns)
+/* Before anyone is told: who hears of a failed sync finds nothing taken any more. */
+static void note_group(struct storage_committer *c, uint64_t took_ns)
 {
     uint64_t ops = 0, refused = 0;
     for (const struct storage_op *op = c->group.head; op != NULL; op = op->next) {
@@ -289,6 +290,7 @@ static void count_group(struct storage_committer *c, uint64_t took_ns)
         refused += op->err != URD_OK;
     }
     storage_spin_lock(&c->lock);
+    c->failed = c->outcome == URD_E_IO;
     struct storage_committer_stats *stats = &c->stats;
     stats->groups++;
     stats->commit_ns += took_ns;
@@ -311,7 +313,7 @@ static void commit_group(struct urd_cx *cx, struct storage_committer *c)
     c->now_ns = urd_cx_now(cx);
     urd_err err = urd_blocking(cx, execute, c);
     if (err != URD_OK) c->outcome = err; /* it was not run at all */
-    count_group(c, urd_cx_now(cx) - c->now_ns);
+    note_group(c, urd_cx_now(cx) - c->now_ns);
     put_back_cut(c);
     struct op_list group = c->group;
     c->group = (struct op_list){ 0 };
@@ -320,11 +322,11 @@ static void commit_group(struct urd_cx *cx, struct storage_committer *c)
     urd_unmask(cx, mask);
 }
 
-/* What the disk holds is no longer known: refuse all that wait, and all that come. */
+/* What the disk holds is no longer known: refuse all that wait; those that come are refused
+ * already. */
 static void give_up(struct storage_committer *c)
 {
     storage_spin_lock(&c->lock);
-    c->failed = true;
     struct op_list queue = c->queue;
     c->queue = (struct op_list){ 0 };
     for (struct storage_op *op = queue.head; op != NULL; op = op->next)

@@ -51,7 +51,7 @@ URD_MUST_USE urd_err lmdb_space_admit(struct lmdb *db, const struct storage_tree
 
 /* Look over the data file in directory @path, which nobody writes now and LMDB has not mapped yet;
  * none, or an empty one, is fine.  Errors: URD_E_CORRUPT, and the sentence names page and fault;
- * URD_E_IO; URD_E_SYSTEM. */
+ * URD_E_NOMEM; URD_E_IO; URD_E_SYSTEM. */
 URD_MUST_USE urd_err lmdb_check(const char *path, char *errmsg, size_t errmsg_len);
 
 /* As storage_backup(). */
