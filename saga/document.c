@@ -29,8 +29,7 @@ urd_err saga_complain(const struct saga_complaint *complaint, urd_err err, const
     return err;
 }
 
-/* Names go into keys, resources and paths: printable, no '/', never empty. */
-static bool name_valid(const char *name, size_t bytes_max)
+bool saga_name_valid(const char *name, size_t bytes_max)
 {
     size_t len = strlen(name);
     if (len == 0 || len > bytes_max) return false;
@@ -46,7 +45,7 @@ bool saga_action_is_url(const char *action)
 
 static bool action_valid(const char *action)
 {
-    if (!saga_action_is_url(action)) return name_valid(action, SAGA_NAME_BYTES_MAX);
+    if (!saga_action_is_url(action)) return saga_name_valid(action, SAGA_NAME_BYTES_MAX);
     const char *host = strstr(action, "://") + 3;
     if (*host == '\0' || *host == '/' || strlen(action) > SAGA_URL_BYTES_MAX) return false;
     for (const char *at = action; *at != '\0'; at++)
@@ -90,7 +89,7 @@ static urd_err take_name(const struct saga_complaint *c, const char *member, con
 {
     urd_err err = take_string(c, member, value, ret);
     if (err != URD_OK) return err;
-    if (!name_valid(*ret, SAGA_NAME_BYTES_MAX))
+    if (!saga_name_valid(*ret, SAGA_NAME_BYTES_MAX))
         return saga_complain(c, URD_E_INVALID,
                              "'%s' must be 1 to %u bytes without '/' or control characters", member,
                              SAGA_NAME_BYTES_MAX);
@@ -325,7 +324,7 @@ static urd_err take_labels(const struct saga_complaint *c, const json_t *labels,
     json_object_foreach((json_t *)labels, member, value)
     {
         const char *text = json_string_value(value);
-        if (text == NULL || !name_valid(member, SAGA_LABEL_BYTES_MAX) ||
+        if (text == NULL || !saga_name_valid(member, SAGA_LABEL_BYTES_MAX) ||
             strlen(text) > SAGA_LABEL_BYTES_MAX)
             return saga_complain(c, URD_E_INVALID,
                                  "label '%.100s' must be text of at most %u bytes, and so its name",
@@ -485,7 +484,7 @@ const char *saga_step_thing(const struct saga_step *step, const char **ret_space
     const char *space = saga_kind_info(step->kind)->thing;
     if (space == NULL || !json_is_object(step->input)) return NULL;
     const char *thing = json_string_value(json_object_get(step->input, space));
-    if (thing == NULL || !name_valid(thing, SAGA_NAME_BYTES_MAX)) return NULL;
+    if (thing == NULL || !saga_name_valid(thing, SAGA_NAME_BYTES_MAX)) return NULL;
     *ret_space = space;
     return thing;
 }

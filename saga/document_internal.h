@@ -15,6 +15,9 @@ struct saga_complaint {
 __attribute__((format(printf, 3, 4))) urd_err saga_complain(const struct saga_complaint *complaint,
                                                             urd_err err, const char *format, ...);
 
+/* Names go into keys, resources and paths: printable, no '/', 1 to @bytes_max bytes. */
+bool saga_name_valid(const char *name, size_t bytes_max);
+
 /* A reference is exactly {"$from": STEP} or {"$from": STEP, "$pointer": POINTER}. */
 bool saga_reference_is(const json_t *value);
 

@@ -199,21 +199,41 @@ static bool is_saga(const char *saga)
     return strnlen(saga, STORAGE_GUARD_SAGA_BYTES + 1) == STORAGE_GUARD_SAGA_BYTES;
 }
 
+static bool is_request(const struct storage_guard_request *request)
+{
+    return is_saga(request->saga) && is_key(request->key) &&
+           (request->do_key == NULL || is_key(request->do_key));
+}
+
+/* What @b begun is handed out, or given up. */
+static urd_err hand_out(struct begin *b, urd_err err, struct storage_guard_begun *ret)
+{
+    if (err != URD_OK) {
+        free(b->begun.text);
+        free(b->begun.do_result);
+        return err;
+    }
+    *ret = b->begun;
+    return URD_OK;
+}
+
 urd_err storage_guard_begin(struct urd_cx *cx, struct storage_committer *committer,
                             const struct storage_guard_request *request,
                             struct storage_guard_begun *ret)
 {
     struct begin b = { .request = request };
-    if (!is_saga(request->saga) || !is_key(request->key)) return URD_E_INVALID;
-    if (request->do_key != NULL && !is_key(request->do_key)) return URD_E_INVALID;
+    if (!is_request(request)) return URD_E_INVALID;
     urd_err err = storage_commit(cx, committer, run_begin, &b);
-    if (err != URD_OK) {
-        free(b.begun.text);
-        free(b.begun.do_result);
-        return err;
-    }
-    *ret = b.begun;
-    return URD_OK;
+    return hand_out(&b, err, ret);
+}
+
+urd_err storage_guard_begin_in(struct storage_tx *tx, const struct storage_guard_request *request,
+                               struct storage_guard_begun *ret)
+{
+    struct begin b = { .request = request };
+    if (!is_request(request)) return URD_E_INVALID;
+    urd_err err = run_begin(tx, &b);
+    return hand_out(&b, err, ret);
 }
 
 struct settle {
@@ -237,13 +257,28 @@ static urd_err run_settle(struct storage_tx *tx, void *arg)
     return put(tx, s->saga, s->key, &settled);
 }
 
+static urd_err check_settle(const struct settle *s)
+{
+    if (!is_saga(s->saga) || !is_key(s->key)) return URD_E_INVALID;
+    if (s->text == NULL) return URD_OK;
+    size_t len = strnlen(s->text, STORAGE_GUARD_TEXT_BYTES + 1);
+    return len > STORAGE_GUARD_TEXT_BYTES ? URD_E_TOO_BIG : URD_OK;
+}
+
+urd_err storage_guard_settle_in(struct storage_tx *tx, const char *saga, const char *key, bool done,
+                                const char *text)
+{
+    struct settle s = { .saga = saga, .key = key, .done = done, .text = text };
+    urd_err err = check_settle(&s);
+    return err == URD_OK ? run_settle(tx, &s) : err;
+}
+
 urd_err storage_guard_settle(struct urd_cx *cx, struct storage_committer *committer,
                              const char *saga, const char *key, bool done, const char *text)
 {
     struct settle s = { .saga = saga, .key = key, .done = done, .text = text };
-    if (!is_saga(saga) || !is_key(key)) return URD_E_INVALID;
-    if (text != NULL && strnlen(text, STORAGE_GUARD_TEXT_BYTES + 1) > STORAGE_GUARD_TEXT_BYTES)
-        return URD_E_TOO_BIG;
+    urd_err bad = check_settle(&s);
+    if (bad != URD_OK) return bad;
     URD_MASK(m);
     urd_mask(cx, m);
     urd_err err = storage_commit_ending(cx, committer, run_settle, &s);
@@ -306,11 +341,26 @@ static urd_err run_forget(struct storage_tx *tx, void *arg)
     }
 }
 
+urd_err storage_guard_forget_in(struct storage_tx *tx, const char *saga)
+{
+    if (!is_saga(saga)) return URD_E_INVALID;
+    return run_forget(tx, (void *)saga);
+}
+
 urd_err storage_guard_forget(struct urd_cx *cx, struct storage_committer *committer,
                              const char *saga)
 {
     if (!is_saga(saga)) return URD_E_INVALID;
     return storage_commit_ending(cx, committer, run_forget, (void *)saga);
+}
+
+urd_err storage_guard_known(struct storage_snapshot *snapshot, const char *saga, const char *key)
+{
+    struct storage_key row;
+    struct storage_value value;
+    if (!is_saga(saga) || !is_key(key)) return URD_E_INVALID;
+    guard_key(&row, saga, key);
+    return storage_snapshot_get(snapshot, &row, &value);
 }
 
 urd_err storage_guard_sagas(struct urd_cx *cx, struct storage *store, const char *after,

@@ -70,6 +70,22 @@ URD_MUST_USE urd_err storage_guard_release(struct urd_cx *cx, struct storage_com
 URD_MUST_USE urd_err storage_guard_forget(struct urd_cx *cx, struct storage_committer *committer,
                                           const char *saga);
 
+/* The same inside an operation, for who keeps guard and effect in one transaction: begin, write the
+ * effect, settle, and there is no moment at which it is started and not settled.  A begin hands out
+ * new texts each time the operation is run.  Errors: URD_E_INVALID, URD_E_STATE and URD_E_TOO_BIG
+ * as above; URD_E_CORRUPT; URD_E_NOMEM; storage_tx_put()'s. */
+URD_MUST_USE urd_err storage_guard_begin_in(struct storage_tx *tx,
+                                            const struct storage_guard_request *request,
+                                            struct storage_guard_begun *ret);
+URD_MUST_USE urd_err storage_guard_settle_in(struct storage_tx *tx, const char *saga,
+                                             const char *key, bool done, const char *text);
+URD_MUST_USE urd_err storage_guard_forget_in(struct storage_tx *tx, const char *saga);
+
+/* Whether @key has a guard at all.  Errors: URD_E_NOT_FOUND; URD_E_INVALID;
+ * storage_snapshot_get()'s. */
+URD_MUST_USE urd_err storage_guard_known(struct storage_snapshot *snapshot, const char *saga,
+                                         const char *key);
+
 /* Sagas that have guards here, in order, after @after (NULL: from the first): up to @max texts of
  * STORAGE_GUARD_SAGA_BYTES + 1 bytes at @ret.  Blocks for a read.  Errors: URD_E_NOMEM,
  * URD_E_CORRUPT, URD_E_IO. */

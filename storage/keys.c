@@ -155,6 +155,8 @@ const char *storage_table_name(uint8_t table)
         return "lease";
     case STORAGE_TABLE_ESCROW:
         return "escrow";
+    case STORAGE_TABLE_HELD:
+        return "held";
     case STORAGE_TABLE_CRDT:
         return "crdt";
     case STORAGE_TABLE_REVOKED:

@@ -29,10 +29,11 @@ enum storage_table {
     STORAGE_TABLE_KEY = 0x13,      /* saga name text . idempotency key text */
     STORAGE_TABLE_LABEL = 0x14,    /* label text . value text . saga id */
     STORAGE_TABLE_REQUEST = 0x15,  /* request ids of signals, cancels, resolves */
-    STORAGE_TABLE_QUEUE = 0x20,    /* queue text . position u64 */
+    STORAGE_TABLE_QUEUE = 0x20,    /* queue text . part u8 . position u64 */
     STORAGE_TABLE_LEASE = 0x21,    /* text name -> holder, token, end (storage/lease.h) */
-    STORAGE_TABLE_ESCROW = 0x22,   /* quantity text -> shares, holds */
+    STORAGE_TABLE_ESCROW = 0x22,   /* quantity text -> amount, held, consumed */
     STORAGE_TABLE_CRDT = 0x23,     /* object text -> state */
+    STORAGE_TABLE_HELD = 0x24,     /* saga id . step u32 -> what a built-in step holds open */
     STORAGE_TABLE_REVOKED = 0x30,  /* revocation id -> expiry */
     STORAGE_TABLE_USES = 0x31,     /* token id -> uses left */
     STORAGE_TABLE_FACT = 0x32,     /* member text . seq u64 -> what it told all members */
