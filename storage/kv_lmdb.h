@@ -13,12 +13,13 @@
 #define STORAGE_LMDB_RESERVE_BYTES_DEFAULT (16ull << 20)
 
 struct storage_lmdb_options {
-    uint64_t map_bytes; /* address space reserved, and what the store may grow to; 0: default */
-    uint64_t
-        reserve_bytes; /* of it kept, and held on the disk, for deletes and endings; 0: default,
-                        * or a quarter of a map that is smaller than four times that */
-    bool must_exist;   /* URD_E_NOT_FOUND rather than a new store */
-    bool read_only;    /* no writes; with others that only read, never beside a writer */
+    /* Address space reserved, and what the store may grow to; 0: default. */
+    uint64_t map_bytes;
+    /* Of it kept, and held on the disk, for deletes and endings; 0: default, or a quarter of a map
+     * that is smaller than four times that. */
+    uint64_t reserve_bytes;
+    bool must_exist;          /* URD_E_NOT_FOUND rather than a new store */
+    bool read_only;           /* no writes; with others that only read, never beside a writer */
     storage_report_fn report; /* may be NULL */
     void *report_arg;
 };
