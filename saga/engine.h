@@ -26,9 +26,11 @@ struct saga_engine_options {
     struct storage_committer *committer; /* of that store; its task outlives the engine's */
     const struct saga_participant_ops *participant; /* workers, HTTP: steps with an action */
     void *participant_impl;
-    uint32_t sagas_max; /* open at once, more is URD_E_FULL; 0: 100 000 */
-    uint64_t drain_ns;  /* what steps in flight have when the engine is closed; 0: 5 s */
-    bool paused;        /* open every saga paused, as after a restore */
+    uint32_t sagas_max;        /* open at once, more is URD_E_FULL; 0: 100 000 */
+    uint64_t retention_ns;     /* how long an ended saga can be shown; 0: 7 days */
+    uint64_t key_retention_ns; /* how much longer its id, end, key and digest are known; 0: 30 d */
+    uint64_t drain_ns;         /* what steps in flight have when the engine is closed; 0: 5 s */
+    bool paused;               /* open every saga paused, as after a restore */
 };
 
 /* Make an engine.  @options are copied.  Errors: URD_E_NOMEM. */
@@ -118,7 +120,8 @@ URD_MUST_USE urd_err saga_engine_revoked(struct urd_cx *cx, struct saga_engine *
 /* --- what there is ---------------------------------------------------------------------------- */
 
 /* Saga @id as `urd saga show --json` prints it, for json_decref(): {"id","name","state","batches",
- * "steps":[{"name","op","state","attempts","result","error",...}],"error",...}.
+ * "steps":[{"name","op","state","attempts","result","error",...}],"error",...}.  Of one that ended
+ * longer than its retention ago: {"id","name","state","accepted","updated","removed":true}.
  * Errors: URD_E_NOT_FOUND; URD_E_CORRUPT its journal is damaged; URD_E_NOMEM; URD_E_IO. */
 URD_MUST_USE urd_err saga_engine_show(struct urd_cx *cx, struct saga_engine *engine,
                                       const uint8_t id[SAGA_ID_BYTES], json_t **ret);
@@ -158,6 +161,12 @@ URD_MUST_USE urd_err saga_engine_wait(struct urd_cx *cx, struct saga_engine *eng
                                       const uint8_t id[SAGA_ID_BYTES], uint64_t since_seq,
                                       bool ended_only, uint64_t deadline_ns,
                                       struct saga_moment *ret);
+
+/* A store that was restored from a backup: raise its incarnation, so that every epoch from now on
+ * is above those the lost one gave out.  On an open store that no engine runs on.  Waits for the
+ * disk. Errors: storage_tx_begin()'s and storage_tx_commit()'s; URD_E_TOO_BIG after 65 535
+ * restores. */
+URD_MUST_USE urd_err saga_store_restored(struct storage *store);
 
 struct saga_engine_stats {
     uint64_t epoch;

@@ -63,6 +63,7 @@ struct saga_work {
     bool running;     /* its dispatch has not answered */
     uint32_t attempt; /* number of the dispatch last sent */
     bool taken;       /* somebody has it */
+    bool taken_once;  /* somebody had it, since this fold: its binding is fixed */
     bool later;       /* it answered `later` */
     bool do_running;  /* going back: the do's dispatch has not answered yet */
     uint32_t tries;   /* answered attempts that cost one */

@@ -46,7 +46,9 @@ struct saga_dispatch {
     uint64_t epoch;            /* of the owner: a fencing token, never falls */
     const char *input; /* JSON text; on an undo {"input":…,"result":…}, result null when unknown */
     const char *store;   /* guard store the step is bound to: only a worker that announces this one
-                          * may   have it; NULL: any */
+                          * may have it; NULL: any */
+    const char *offered; /* what offer() said: one of this store takes it without a durable wait;
+                          * NULL: nothing */
     const char *subject; /* whose saga it is, for fairness */
     uint8_t priority;    /* higher first */
     uint64_t take_until_ns; /* on the cx's clock: not taken by then, answer SAGA_NOT_TAKEN;
