@@ -676,7 +676,6 @@ static void a_damaged_saga_is_left_alone_and_the_others_go_on(void **state)
 {
     struct world *w = *state;
     struct storage_key key;
-    if (w->kind != ON_MEMORY) skip();
     w->script = hanging;
     world_run(w, leave_open);
     w->script = NULL;
@@ -757,7 +756,8 @@ int main(void)
         ON_BOTH(what_is_bound_goes_to_no_other_store),
         ON_BOTH(the_sagas_of_a_revoked_capability_turn_back),
         ON_BOTH(every_step_is_authorised_like_a_request_of_its_own),
-        ON_BOTH(a_damaged_saga_is_left_alone_and_the_others_go_on),
+        { "a_damaged_saga_is_left_alone_and_the_others_go_on",
+          a_damaged_saga_is_left_alone_and_the_others_go_on, on_memory, close_it, NULL },
         ON_BOTH(after_a_restore_sagas_wait_until_resumed_under_a_higher_epoch),
         ON_BOTH(a_thousand_sagas_end),
     };
