@@ -14,6 +14,7 @@
 #include "caps/wire_v2.h"
 #include "node/identity.h"
 #include "node/node_internal.h"
+#include "node/profile.h"
 
 /* ---- what the store keeps of an invite ---- */
 
@@ -127,35 +128,27 @@ static urd_err invite_client(struct urd_cx *cx, struct node_call *call)
         node_keys_current(&node->keys, node_name(node), NODE_PURPOSE_CLIENT);
     if (key == NULL) return URD_E_STATE;
     struct urd_caps_token *token;
-    char *token_text = NULL, *text = NULL;
-    size_t text_len;
+    struct node_place place = { .ca_pem = node->dir->ca_pem };
+    char *text = NULL;
     urd_err err = node_keys_mint(
         cx, node, key, call->bundle->root, (const char *const *)asked->caveats, asked->n_caveats,
         call->now_ns / NODE_NS_PER_S, &token, call->errmsg, sizeof call->errmsg);
     if (err != URD_OK) return err;
-    err = urd_caps_token_to_text(token, &token_text);
+    err = urd_caps_token_to_text(token, &place.cap);
     urd_caps_token_free(token);
     if (err != URD_OK) return err;
-    FILE *out = open_memstream(&text, &text_len);
-    if (out == NULL) {
-        node_secret_free(token_text);
-        return URD_E_NOMEM;
-    }
-    (void)fprintf(out,
-                  "# a client profile of cluster %s: keep it as you would a "
-                  "password\n[profile]\ncluster = %s\n",
-                  node->config->cluster, node->config->cluster);
-    for (uint32_t i = 0; i < node->member_count; i++) {
+    (void)snprintf(place.cluster, sizeof place.cluster, "%s", node->config->cluster);
+    for (uint32_t i = 0; i < node->member_count && place.nodes_count < NODE_PLACE_NODES_MAX; i++) {
         const struct node_known *known = node->members[i];
-        if (!known->expelled)
-            (void)fprintf(out, "node = %s=%s\n", known->name, node_members_url(node, known));
+        if (known->expelled) continue;
+        size_t at = place.nodes_count++;
+        (void)snprintf(place.nodes[at].name, sizeof place.nodes[at].name, "%s", known->name);
+        (void)snprintf(place.nodes[at].url, sizeof place.nodes[at].url, "%s",
+                       node_members_url(node, known));
     }
-    (void)fprintf(out, "cap = %s\n\n%s", token_text, node->dir->ca_pem);
-    node_secret_free(token_text);
-    if (fclose(out) != 0) {
-        free(text);
-        return URD_E_NOMEM;
-    }
+    err = node_profile_format(&place, &text);
+    node_secret_free(place.cap);
+    if (err != URD_OK) return err;
     err = answer_text(call, text);
     node_secret_free(text);
     return err;

@@ -22,6 +22,7 @@
 #define NODE_PURPOSE_CLIENT    "client"
 #define NODE_PURPOSE_PEER      "peer"
 #define NODE_PURPOSE_ADMIN     "admin"
+#define NODE_RESTORED_MARK     "restored" /* in DIR: the store was put back from a backup */
 
 /* ---- root keys (keys.c) ---- */
 

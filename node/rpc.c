@@ -270,6 +270,14 @@ static void set_deadline(struct urd_cx *cx, struct node_call *call)
     urd_cx_narrow(cx, URD_GATES_ALL, budget);
 }
 
+/* What a node that is stopping takes no more of; what has begun may still end. */
+static bool begins_work(Urd__V1__Request__BodyCase body)
+{
+    return body == URD__V1__REQUEST__BODY_SAGA_SUBMIT ||
+           body == URD__V1__REQUEST__BODY_FILE_OFFER || body == URD__V1__REQUEST__BODY_FILE_OPEN ||
+           body == URD__V1__REQUEST__BODY_NODE_JOIN;
+}
+
 static urd_err answer(struct urd_cx *cx, struct node_call *call)
 {
     struct node *node = call->node;
@@ -281,8 +289,7 @@ static urd_err answer(struct urd_cx *cx, struct node_call *call)
     if (handler == NULL)
         return node_call_fail(call, URD_E_UNSUPPORTED, "%s is not offered by this node",
                               call->rpc->name);
-    if (node->draining && call->rpc->rule != NODE_RESOURCE_SELF &&
-        !is_peer_action(call->rpc->action(call->request)))
+    if (node->draining && begins_work(call->request->body_case))
         return node_call_fail(call, URD_E_BUSY, "node %s is stopping", node_name(node));
     set_deadline(cx, call);
     (void)sodium_bin2hex(call->request_id, sizeof call->request_id, call->request->request_id.data,
