@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/files.h"
 #include "node/identity.h"
 #include "node/node_internal.h"
 #include "node/run.h"
@@ -22,7 +23,7 @@
 #define RENEW_LOOK_NS UINT64_C(3600000000000)
 
 /* Opened in this order, drained and closed in the opposite one. */
-static const struct node_service *const services[] = { NULL };
+static const struct node_service *const services[] = { &node_files_service };
 
 static const struct node_handler *const handlers[] = { node_cap_handlers, node_admin_handlers,
                                                        node_peer_handlers, node_join_handlers };
@@ -264,7 +265,6 @@ static urd_err open_services(struct urd_cx *cx, struct opening *o)
 {
     struct node *node = o->node;
     for (size_t i = 0; i < sizeof services / sizeof services[0]; i++) {
-        if (services[i] == NULL) continue;
         void *state = NULL;
         urd_err err = services[i]->open(cx, node, node->scope, &state, o->errmsg, o->errmsg_len);
         /* One that failed half way has tasks: it is closed with the others, after them. */
