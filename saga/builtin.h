@@ -73,7 +73,8 @@ URD_MUST_USE urd_err saga_builtin_dispatch(struct saga_builtin *builtin, struct 
 
 /* Saga @id ends in this very operation: call it beside the append of Committed (@committed) or
  * Compensated, so that there is no moment between.  One look into an empty range for a saga without
- * built-in steps.  Errors: URD_E_CORRUPT what it holds is damaged; storage_tx_put()'s. */
+ * built-in steps.  What is damaged is left as it lies, for saga_builtin_verify() to tell: an end is
+ * not held up by it.  Errors: storage_tx_put()'s. */
 URD_MUST_USE urd_err saga_builtin_settle(struct storage_tx *tx, const uint8_t id[SAGA_ID_BYTES],
                                          bool committed);
 

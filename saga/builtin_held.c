@@ -15,8 +15,25 @@ urd_err saga_held_put(struct storage_tx *tx, const struct saga_builtin_op *op,
     return storage_tx_put(tx, &key, bytes, saga_held_encode(&held, bytes));
 }
 
-urd_err saga_held_each(struct storage_tx *tx, const uint8_t saga[SAGA_ID_BYTES], saga_held_fn visit,
-                       void *arg)
+/* One row. */
+static urd_err visit_item(struct storage_tx *tx, const struct storage_item *item,
+                          saga_held_fn visit, void *arg)
+{
+    struct saga_held held;
+    uint8_t id[SAGA_ID_BYTES];
+    uint32_t step = 0;
+    if (!saga_held_key_parse(item->key, item->key_len, id, &step)) return URD_E_CORRUPT;
+    urd_err err = saga_held_decode(item->value, &held);
+    return err == URD_OK ? visit(tx, arg, step, &held) : err;
+}
+
+static bool damaged(urd_err err)
+{
+    return err == URD_E_CORRUPT || err == URD_E_VERSION;
+}
+
+static urd_err each(struct storage_tx *tx, const uint8_t saga[SAGA_ID_BYTES], bool pass_over,
+                    saga_held_fn visit, void *arg)
 {
     struct storage_key prefix;
     struct storage_cursor *cursor;
@@ -24,20 +41,19 @@ urd_err saga_held_each(struct storage_tx *tx, const uint8_t saga[SAGA_ID_BYTES],
     struct storage_range range = { .prefix = &prefix };
     urd_err err = storage_tx_range(tx, &range, &cursor);
     if (err != URD_OK) return err;
-    for (;;) {
+    do {
         struct storage_item item;
-        struct saga_held held;
-        uint8_t id[SAGA_ID_BYTES];
-        uint32_t step = 0;
         err = storage_cursor_next(cursor, &item);
-        if (err != URD_OK) break;
-        if (!saga_held_key_parse(item.key, item.key_len, id, &step)) err = URD_E_CORRUPT;
-        if (err == URD_OK) err = saga_held_decode(item.value, &held);
-        if (err == URD_OK) err = visit(tx, arg, step, &held);
-        if (err != URD_OK) break;
-    }
+        if (err == URD_OK) err = visit_item(tx, &item, visit, arg);
+    } while (err == URD_OK || (pass_over && damaged(err)));
     storage_cursor_close(cursor);
     return err == URD_E_NOT_FOUND ? URD_OK : err;
+}
+
+urd_err saga_held_each(struct storage_tx *tx, const uint8_t saga[SAGA_ID_BYTES], saga_held_fn visit,
+                       void *arg)
+{
+    return each(tx, saga, false, visit, arg);
 }
 
 struct settle {
@@ -71,7 +87,7 @@ static urd_err settle(struct storage_tx *tx, void *arg, uint32_t step, const str
 urd_err saga_builtin_settle(struct storage_tx *tx, const uint8_t id[SAGA_ID_BYTES], bool committed)
 {
     struct settle s = { id, committed };
-    return saga_held_each(tx, id, settle, &s);
+    return each(tx, id, true, settle, &s);
 }
 
 urd_err saga_builtin_forget(struct storage_tx *tx, const uint8_t id[SAGA_ID_BYTES])
