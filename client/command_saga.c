@@ -142,14 +142,14 @@ int client_run_saga_submit(struct urd_cx *cx, const struct client_invocation *in
 /* Print one record, for people or as it is. */
 static void print_record(const struct client_invocation *inv, const char *line)
 {
-    static const char *const shown[] = { "seq", "record", "saga", "t" };
+    static const char *const shown[] = { "seq", "kind", "saga", "at" };
     if (inv->json) {
         (void)printf("%s\n", line);
         return;
     }
     json_t *record = client_json_read(line, strlen(line));
     json_int_t seq = json_integer_value(json_object_get(record, "seq"));
-    (void)printf("%4" JSON_INTEGER_FORMAT "  %-18s ", seq, client_json_text(record, "record"));
+    (void)printf("%4" JSON_INTEGER_FORMAT "  %-18s ", seq, client_json_text(record, "kind"));
     for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
         (void)json_object_del(record, shown[i]);
     char *rest = json_dumps(record, JSON_COMPACT | JSON_PRESERVE_ORDER);

@@ -15,6 +15,8 @@
 #include "node/identity.h"
 #include "node/node_internal.h"
 #include "node/run.h"
+#include "node/sagas.h"
+#include "node/workers.h"
 #include "runtime/blocking.h"
 #include "runtime/net.h"
 #include "runtime/process.h"
@@ -23,7 +25,8 @@
 #define RENEW_LOOK_NS UINT64_C(3600000000000)
 
 /* Opened in this order, drained and closed in the opposite one. */
-static const struct node_service *const services[] = { &node_files_service };
+static const struct node_service *const services[] = { &node_files_service, &node_sagas_service,
+                                                       &node_workers_service };
 
 static const struct node_handler *const handlers[] = { node_cap_handlers, node_admin_handlers,
                                                        node_peer_handlers, node_join_handlers };
