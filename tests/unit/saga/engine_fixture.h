@@ -66,6 +66,9 @@ struct world {
     void (*scenario)(struct urd_cx *cx, struct world *w);
     urd_err engine_err;
     bool paused;
+    uint64_t works_ns; /* how long a step takes once taken */
+    uint64_t retention_ns, key_retention_ns, drain_ns;
+    uint32_t sagas_max;
 
     script_fn script;
     const char *takes_as; /* the guard store that takes; NULL: none */
@@ -169,6 +172,7 @@ static urd_err world_dispatch(void *impl, struct urd_cx *cx, struct saga_dispatc
     err = saga_dispatch_take(cx, d, w->takes_as);
     if (err != URD_OK) return err;
     d->direction == SAGA_DO ? e->do_calls++ : e->undo_calls++;
+    if (w->works_ns > 0) nap(cx, w->works_ns);
     ret->kind = kind;
     switch (kind) {
     case SAGA_DONE:
@@ -234,7 +238,10 @@ static urd_err world_body(struct urd_cx *cx, void *arg)
     struct saga_engine_options options = { .store = w->store,
                                            .participant = &world_participant,
                                            .participant_impl = w,
-                                           .drain_ns = 200 * MS,
+                                           .drain_ns = w->drain_ns != 0 ? w->drain_ns : 200 * MS,
+                                           .retention_ns = w->retention_ns,
+                                           .key_retention_ns = w->key_retention_ns,
+                                           .sagas_max = w->sagas_max,
                                            .paused = w->paused };
     struct urd_outcome outcome;
     static const struct urd_region_options collect = { .policy = URD_REGION_COLLECT };
@@ -331,7 +338,7 @@ static void world_close(struct world *w)
     free(w);
 }
 
-static uint32_t roll(uint64_t *seed)
+__attribute__((unused)) static uint32_t roll(uint64_t *seed)
 {
     *seed ^= *seed << 13;
     *seed ^= *seed >> 7;
