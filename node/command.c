@@ -201,7 +201,7 @@ static urd_err put_in_place(struct urd_cx *cx, struct urd_dir *backup, struct ur
         err = urd_file_rename(cx, dir, "store", dir, kept);
     }
     if (err == URD_OK) err = urd_file_rename(cx, dir, "store.new", dir, "store");
-    return err != URD_OK ? err : urd_dir_sync(cx, dir, "");
+    return err != URD_OK ? err : urd_dir_sync(cx, dir, ".");
 }
 
 urd_err node_command_restore(struct urd_cx *cx, const char *from, const char *dir, char *errmsg,

@@ -14,8 +14,9 @@
 
 #define NODE_FILES_SERVICE     "files"
 #define NODE_FILE_SESSIONS_MAX 256u
-#define NODE_FILE_KEPT_NS      UINT64_C(120000000000) /* a session that ended can still be asked about \
-                                                       */
+#define NODE_FILE_KEPT_NS                                                                          \
+    UINT64_C(120000000000) /* a session that ended can still be asked about                        \
+                            */
 #define NODE_FILE_IDLE_NS      UINT64_C(60000000000)
 #define NODE_FILE_WINDOW_BYTES (64u << 20) /* memory of one session, about */
 

@@ -66,6 +66,11 @@ struct urd_scope *node_free_scope(const struct node *node)
     return node->free_scope;
 }
 
+bool node_is_restored(const struct node *node)
+{
+    return node->restored;
+}
+
 void *node_service_state(const struct node *node, const char *name)
 {
     for (uint32_t i = 0; i < node->service_count; i++)
@@ -278,6 +283,22 @@ static urd_err open_services(struct urd_cx *cx, struct opening *o)
     return URD_OK;
 }
 
+static urd_err look_restored(struct urd_cx *cx, struct node *node)
+{
+    struct urd_file_info info;
+    urd_err err = urd_file_stat(cx, node->dir->dir, NODE_RESTORED_MARK, &info);
+    node->restored = err == URD_OK;
+    return err == URD_E_NOT_FOUND ? URD_OK : err;
+}
+
+/* The services have opened, durably: the next start is an ordinary one. */
+static urd_err forget_restored(struct urd_cx *cx, struct opening *o)
+{
+    if (!o->node->restored) return URD_OK;
+    node_log(o->node, "the store was put back from a backup: sagas are paused until resumed");
+    return urd_file_unlink(cx, o->node->dir->dir, NODE_RESTORED_MARK);
+}
+
 static urd_err spawn_tasks(struct urd_cx *cx, struct opening *o)
 {
     struct node *node = o->node;
@@ -350,6 +371,7 @@ static urd_err run_listening(struct urd_cx *cx, struct opening *o)
     if (err == URD_OK) err = settle_in(cx, o);
     if (err == URD_OK) err = open_services(cx, o);
     if (err == URD_OK) err = node_members_announce(cx, o->node); /* ports are known now */
+    if (err == URD_OK) err = forget_restored(cx, o);
     if (err == URD_OK) err = spawn_tasks(cx, o);
     if (err == URD_OK) err = serve_until_stopped(cx, o);
     return err;
@@ -482,6 +504,8 @@ static urd_err prepare(struct urd_cx *cx, struct opening *o)
         err = node_directory_open(cx, o->options->dir, &node->dir, o->errmsg, o->errmsg_len);
     if (err != URD_OK) return err;
     node->config = &node->dir->config;
+    err = look_restored(cx, node);
+    if (err != URD_OK) return err;
     node->started_ns = urd_cx_now(cx);
     struct node_key admin = { .local = true };
     memcpy(admin.id, node->dir->admin_key_id, sizeof admin.id);

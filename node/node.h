@@ -25,6 +25,9 @@ struct urd_dir *node_root(const struct node *node);         /* the files it send
 struct urd_dir *node_partial(const struct node *node);      /* files under way; same filesystem */
 struct urd_scope *node_scope(const struct node *node);      /* pinned: the node's own memory */
 struct urd_scope *node_free_scope(const struct node *node); /* any worker */
+/* Was the store put back from a backup since the last start (`urd restore`)?  Then every saga is
+ * opened paused, under a new incarnation. */
+bool node_is_restored(const struct node *node);
 /* The service's own state, as its open() gave it; NULL: not open. */
 void *node_service_state(const struct node *node, const char *name);
 

@@ -224,6 +224,7 @@ struct node {
     uint64_t started_ns;
     int64_t cert_not_after_s;
     bool draining;
+    bool restored;         /* the store was put back from a backup */
     struct urd_event stop; /* node_halt(), or a signal */
     urd_err halted;
     char halt_errmsg[NODE_ERRMSG_BYTES];
