@@ -108,7 +108,8 @@ static urd_err sagas_open(struct urd_cx *cx, struct node *node, struct urd_scope
                                            .participant = &participant_ops,
                                            .participant_impl = s,
                                            .sagas_max = (uint32_t)config->saga_inflight,
-                                           .drain_ns = config->drain_ns };
+                                           .drain_ns = config->drain_ns,
+                                           .paused = node_is_restored(node) };
     urd_err err = open_http(s, config);
     if (err == URD_OK) err = node_dispatch_new(&s->dispatch);
     if (err == URD_OK) err = saga_engine_new(&options, &s->engine);
