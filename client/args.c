@@ -125,8 +125,7 @@ int client_parse(int argc, char **argv, struct client_invocation *ret, bool *ret
         if (argc < 2) {
             (void)fprintf(stderr, "urd: no command given; 'urd help' lists them\n");
         } else if (strcmp(argv[1], "--help") == 0) {
-            client_help("");
-            *ret_help = true;
+            *ret_help = client_help("");
             return 0;
         } else {
             (void)fprintf(stderr, "urd: no command '%s%s%s'; 'urd help' lists them\n", argv[1],
@@ -137,8 +136,7 @@ int client_parse(int argc, char **argv, struct client_invocation *ret, bool *ret
     int status = take_rest(argc - 1 - words, argv + 1 + words, &inv);
     if (status != 0) return status;
     if (client_given(&inv, "help")) {
-        client_help(inv.command->words);
-        *ret_help = true;
+        *ret_help = client_help(inv.command->words);
         return 0;
     }
     if (inv.args_count < inv.command->args_min)

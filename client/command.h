@@ -92,8 +92,10 @@ uint64_t client_number(const struct client_invocation *inv, const char *name, ui
 /* The @nth value (from 0) of a flag that may be given many times; NULL after the last. */
 const char *client_text_nth(const struct client_invocation *inv, const char *name, unsigned nth);
 
-/* Help: all commands, those below a word, or one whole. */
-void client_help(const char *words);
+/* Help: all commands (""), those below a word, or one whole.  False: there is no such command. */
+bool client_help(const char *words);
+/* The manual page, as roff. */
+void client_help_man(void);
 
 /* Print @json (stolen) as one line on standard output. */
 void client_print_json(json_t *json);

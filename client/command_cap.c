@@ -1,85 +1,15 @@
 /* `urd cap …`: attenuate and show are offline and need no key; the rest asks a node. */
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "caps/explain.h"
 #include "caps/text.h"
-#include "caps/time_text.h"
+#include "client/caveats.h"
 #include "client/commands_internal.h"
 #include "client/connect.h"
 #include "client/session.h"
-#include "client/units.h"
 #include "client/where.h"
-
-enum { PREDICATES_MAX = 64, PREDICATE_BYTES = 1024 };
-
-struct predicates {
-    char texts[PREDICATES_MAX][PREDICATE_BYTES];
-    char *list[PREDICATES_MAX];
-    unsigned count;
-};
-
-static bool add(struct predicates *p, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static bool add(struct predicates *p, const char *format, ...)
-{
-    if (p->count == PREDICATES_MAX) return false;
-    va_list args;
-    va_start(args, format);
-    int len = vsnprintf(p->texts[p->count], PREDICATE_BYTES, format, args);
-    va_end(args);
-    if (len < 0 || len >= PREDICATE_BYTES) return false;
-    p->list[p->count] = p->texts[p->count];
-    p->count++;
-    return true;
-}
-
-/* "DUR" from now, or "TIME" as it stands, as the text of an instant. */
-static bool instant_text(struct urd_cx *cx, const char *given, char ret[URD_CAPS_TIME_TEXT_LEN + 1])
-{
-    uint64_t from_now_ns;
-    int64_t wall_ns, unix_s;
-    if (urd_caps_time_parse(given, strlen(given), &unix_s) == URD_OK)
-        return urd_caps_time_format(unix_s, ret) == URD_OK;
-    if (!client_parse_duration(given, &from_now_ns) || from_now_ns > URD_CAPS_DURATION_NS_MAX * 100)
-        return false;
-    if (urd_cx_wall(cx, &wall_ns) != URD_OK) return false;
-    return urd_caps_time_format((wall_ns + (int64_t)from_now_ns) / 1000000000, ret) == URD_OK;
-}
-
-/* The caveats that the flags ask for.  False after a sentence on standard error. */
-static bool read_predicates(struct urd_cx *cx, const struct client_invocation *inv,
-                            struct predicates *p)
-{
-    static const char *const plain[] = { "action", "resource", "rate", "region", "task" };
-    char text[URD_CAPS_TIME_TEXT_LEN + 1];
-    bool ok = true;
-    for (unsigned i = 0; i < sizeof plain / sizeof plain[0]; i++) {
-        const char *value = client_text(inv, plain[i], NULL);
-        if (value == NULL) continue;
-        ok = ok && add(p, "%s %s %s", plain[i], strcmp(plain[i], "rate") == 0 ? "<=" : "=", value);
-    }
-    const char *expires = client_text(inv, "expires", NULL),
-               *from = client_text(inv, "not-before", NULL);
-    if (expires != NULL) {
-        ok = ok && instant_text(cx, expires, text) && add(p, "time < %s", text);
-    }
-    if (from != NULL) ok = ok && instant_text(cx, from, text) && add(p, "time >= %s", text);
-    if (client_given(inv, "uses"))
-        ok = ok && add(p, "uses <= %" PRIu64, client_number(inv, "uses", 0));
-    const char *pair;
-    for (unsigned i = 0; (pair = client_text_nth(inv, "require", i)) != NULL; i++) {
-        const char *equals = strchr(pair, '=');
-        ok = ok && equals != NULL && add(p, "%.*s = %s", (int)(equals - pair), pair, equals + 1);
-    }
-    if (!ok)
-        (void)fprintf(stderr, "urd: a caveat is not understood; see 'urd help %s'\n",
-                      inv->command->words);
-    return ok;
-}
 
 /* Print @token as its one line.  Answers the exit status. */
 static int print_token(const struct client_invocation *inv, const struct urd_caps_token *token)
@@ -116,11 +46,11 @@ int client_run_cap_attenuate(struct urd_cx *cx, const struct client_invocation *
 {
     uint8_t link[URD_CAPS_LINK_BYTES];
     char why[URD_CLIENT_ERRMSG_MAX] = "";
-    struct predicates *p = calloc(1, sizeof *p);
+    struct client_caveats *p = calloc(1, sizeof *p);
     if (p == NULL) return client_fail(inv, URD_E_NOMEM, NULL);
     int status = CLIENT_EXIT_USAGE;
     struct urd_caps_bundle bundle;
-    if (!read_predicates(cx, inv, p)) goto done;
+    if (!client_caveats_read(cx, inv, p)) goto done;
     status = read_bundle(cx, inv, &bundle);
     if (status != 0) goto done;
     urd_err err = urd_cx_random(cx, link, sizeof link);
@@ -179,9 +109,9 @@ static int mint(struct urd_cx *cx, const struct client_invocation *inv, struct u
     struct client_request request;
     Urd__V1__Reply *reply;
     Urd__V1__CapMint body = URD__V1__CAP_MINT__INIT;
-    struct predicates *p = calloc(1, sizeof *p);
+    struct client_caveats *p = calloc(1, sizeof *p);
     if (p == NULL) return client_fail(inv, URD_E_NOMEM, NULL);
-    if (!read_predicates(cx, inv, p)) {
+    if (!client_caveats_read(cx, inv, p)) {
         free(p);
         return CLIENT_EXIT_USAGE;
     }

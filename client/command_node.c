@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/caveats.h"
 #include "client/commands_internal.h"
 #include "client/connect.h"
 #include "client/json.h"
@@ -134,31 +135,64 @@ int client_run_backup(struct urd_cx *cx, const struct client_invocation *inv)
     return client_connected(cx, inv, backup);
 }
 
+static void print_invite(const struct client_invocation *inv, bool client, const char *text)
+{
+    size_t len = strlen(text);
+    if (inv->json)
+        client_print_json(json_pack("{ss}", client ? "profile" : "invite", text));
+    else
+        (void)printf("%s%s", text, len > 0 && text[len - 1] == '\n' ? "" : "\n");
+}
+
 static int invite(struct urd_cx *cx, const struct client_invocation *inv, struct urd_client *client)
 {
     char why[URD_CLIENT_ERRMSG_MAX] = "";
     Urd__V1__Reply *reply;
     Urd__V1__NodeInvite body = URD__V1__NODE_INVITE__INIT;
+    struct client_caveats *caveats = calloc(1, sizeof *caveats);
+    if (caveats == NULL) return client_fail(inv, URD_E_NOMEM, NULL);
     body.name = (char *)client_text(inv, "name", "");
     body.ca = client_given(inv, "ca");
     body.client = client_given(inv, "client");
+    if (!client_caveats_read(cx, inv, caveats)) {
+        free(caveats);
+        return CLIENT_EXIT_USAGE;
+    }
+    body.caveats = caveats->list;
+    body.n_caveats = caveats->count;
     urd_err err = ask(cx, client, URD__V1__REQUEST__BODY_NODE_INVITE, &body,
                       URD__V1__REPLY__BODY_NODE_INVITE, &reply, why);
+    free(caveats);
     if (err != URD_OK) return client_fail(inv, err, why);
-    const char *text = reply->node_invite->text;
-    size_t len = strlen(text);
-    if (inv->json)
-        client_print_json(json_pack("{ss}", body.client ? "profile" : "invite", text));
-    else
-        (void)printf("%s%s", text, len > 0 && text[len - 1] == '\n' ? "" : "\n");
+    print_invite(inv, body.client, reply->node_invite->text);
     node_reply_free(reply);
     return CLIENT_EXIT_DONE;
+}
+
+/* Whether a flag is given that speaks of the capability in a client profile. */
+static bool has_caveats(const struct client_invocation *inv)
+{
+    static const char *const plain[] = { "name", "ca", "client" };
+    for (unsigned i = 0; i < inv->values_count; i++) {
+        const struct client_flag *flag = inv->values[i].flag;
+        bool own = false;
+        for (const struct client_flag *f = inv->command->flags; f->name != NULL; f++)
+            own = own || f == flag;
+        for (size_t k = 0; k < sizeof plain / sizeof plain[0]; k++)
+            own = own && strcmp(flag->name, plain[k]) != 0;
+        if (own) return true;
+    }
+    return false;
 }
 
 int client_run_invite(struct urd_cx *cx, const struct client_invocation *inv)
 {
     if (client_given(inv, "client") && (client_given(inv, "ca") || client_given(inv, "name"))) {
         (void)fprintf(stderr, "urd: invite --client takes neither --ca nor --name\n");
+        return CLIENT_EXIT_USAGE;
+    }
+    if (!client_given(inv, "client") && has_caveats(inv)) {
+        (void)fprintf(stderr, "urd: caveats go with invite --client\n");
         return CLIENT_EXIT_USAGE;
     }
     return client_connected(cx, inv, invite);

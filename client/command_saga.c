@@ -434,5 +434,9 @@ int client_run_saga_resolve(struct urd_cx *cx, const struct client_invocation *i
 
 int client_run_saga_complete(struct urd_cx *cx, const struct client_invocation *inv)
 {
+    if (client_given(inv, "result") && client_given(inv, "fail")) {
+        (void)fprintf(stderr, "urd: saga complete wants --result or --fail, not both\n");
+        return CLIENT_EXIT_USAGE;
+    }
     return client_connected(cx, inv, run_complete);
 }

@@ -24,6 +24,17 @@ const struct client_flag client_flags_common[] = {
     END
 };
 
+#define CAVEAT_FLAGS                                                                                                   \
+    { "action", T, "GLOB,…", "only these actions", false },                                                            \
+    { "resource", T, "GLOB,…", "only these resources", false },                                                        \
+    { "expires", T, "DUR|TIME", "not after", false },                                                                  \
+    { "not-before", T, "TIME", "not before", false },                                                                  \
+    { "uses", C, "N", "at most N times, over the whole cluster", false },                                              \
+    { "rate", T, "N/DUR", "at most N times in any window of that length", false },                                     \
+    { "region", T, "R", "only for this region (saga)", false },                                                        \
+    { "task", T, "T", "only for this task (step)", false },                                                            \
+    { "require", T, "K=V", "only where the request's context has this pair", true }
+static const struct client_flag help_flags[] = { { "man", B, NULL, "the manual page, as roff", false }, END };
 static const struct client_flag init_flags[] = {
     { "name", T, "NAME", "the node's name", false },
     { "cluster", T, "NAME", "the cluster's name (urd)", false },
@@ -43,7 +54,8 @@ static const struct client_flag verify_flags[] = {
 static const struct client_flag invite_flags[] = {
     { "ca", B, NULL, "give the joining node the cluster's CA key too", false },
     { "name", T, "NAME", "only for the node of this name", false },
-    { "client", B, NULL, "print a client profile instead: addresses, trust, capability", false },
+    { "client", B, NULL, "print a client profile instead: addresses, trust, a capability with these caveats", false },
+    CAVEAT_FLAGS,
     END
 };
 static const struct client_flag submit_flags[] = {
@@ -93,16 +105,6 @@ static const struct client_flag encode_flags[] = {
     { "repair", T, "N%", "repair symbols, in percent of the source symbols (10%)", false },
     END
 };
-#define CAVEAT_FLAGS                                                                                                   \
-    { "action", T, "GLOB,…", "only these actions", false },                                                            \
-    { "resource", T, "GLOB,…", "only these resources", false },                                                        \
-    { "expires", T, "DUR|TIME", "not after", false },                                                                  \
-    { "not-before", T, "TIME", "not before", false },                                                                  \
-    { "uses", C, "N", "at most N times, over the whole cluster", false },                                              \
-    { "rate", T, "N/DUR", "at most N times in any window of that length", false },                                     \
-    { "region", T, "R", "only for this region (saga)", false },                                                        \
-    { "task", T, "T", "only for this task (step)", false },                                                            \
-    { "require", T, "K=V", "only where the request's context has this pair", true }
 static const struct client_flag mint_flags[] = { CAVEAT_FLAGS, END };
 static const struct client_flag attenuate_flags[] = { CAVEAT_FLAGS, END };
 static const struct client_flag cap_verify_flags[] = {
@@ -118,7 +120,7 @@ static const struct client_flag revoke_flags[] = {
 };
 
 const struct client_command client_commands[] = {
-    { "help", "[COMMAND]", 0, 3, "what there is", NULL, NULL, client_run_help, CLIENT_PLAIN },
+    { "help", "[COMMAND]", 0, 3, "what there is", NULL, help_flags, client_run_help, CLIENT_PLAIN },
     { "init", "DIR --name NAME", 1, 1, "make a node directory",
       "DIR gets urd.conf, keys (mode 0600), a store, admin.cap (an unrestricted capability for the operator) and\n"
       "root/ (files it may send and receive).", init_flags, client_run_init, CLIENT_TASK },

@@ -7,13 +7,23 @@
 
 #include "client/command.h"
 
+/* @text and spaces up to @columns, counting characters, not bytes. */
+static void print_padded(const char *text, int columns)
+{
+    for (const char *p = text; *p != '\0'; p++)
+        if (((unsigned char)*p & 0xc0) != 0x80) columns--;
+    (void)printf("%s%*s", text, columns > 0 ? columns : 0, "");
+}
+
 static void print_flags(const struct client_flag *flags)
 {
     for (; flags != NULL && flags->name != NULL; flags++) {
         char left[64];
         (void)snprintf(left, sizeof left, "--%s%s%s", flags->name, flags->arg != NULL ? " " : "",
                        flags->arg != NULL ? flags->arg : "");
-        (void)printf("  %-28s %s%s\n", left, flags->help, flags->many ? " (may be repeated)" : "");
+        (void)printf("  ");
+        print_padded(left, 28);
+        (void)printf(" %s%s\n", flags->help, flags->many ? " (may be repeated)" : "");
     }
 }
 
@@ -35,23 +45,30 @@ static bool is_below(const char *words, const struct client_command *c)
            (strncmp(c->words, words, len) == 0 && (c->words[len] == ' ' || c->words[len] == '\0'));
 }
 
-void client_help(const char *words)
+bool client_help(const char *words)
 {
+    bool found = false;
+    for (const struct client_command *c = client_commands; c->words != NULL; c++)
+        found = found || is_below(words, c);
+    if (!found) return false;
     for (const struct client_command *c = client_commands; c->words != NULL; c++) {
         if (strcmp(c->words, words) != 0) continue;
         print_one(c);
-        return;
+        return true;
     }
     (void)printf("urd: sagas, files and capabilities across machines\n\n");
     for (const struct client_command *c = client_commands; c->words != NULL; c++) {
         if (!is_below(words, c)) continue;
         char left[96];
         (void)snprintf(left, sizeof left, "%s %s", c->words, c->args);
-        (void)printf("  urd %-44s %s\n", left, c->summary);
+        (void)printf("  urd ");
+        print_padded(left, 44);
+        (void)printf(" %s\n", c->summary);
     }
     (void)printf("\n'urd help COMMAND' says more.  Exit: 0 done, 1 failed, 2 usage, 3 compensated, "
                  "4 stuck,\n"
                  "5 denied, 6 timed out waiting, 7 node not reachable.\n");
+    return true;
 }
 
 void client_print_json(json_t *json)
@@ -84,8 +101,8 @@ int client_fail(const struct client_invocation *inv, urd_err err, const char *se
 {
     if (sentence == NULL || sentence[0] == '\0') sentence = urd_err_text(err);
     if (inv->json)
-        client_print_json(
-            json_pack("{s{ssss}}", "error", "code", urd_err_name(err), "message", sentence));
+        client_print_json(json_pack("{s{sssssn}}", "error", "code", urd_err_name(err), "message",
+                                    sentence, "cause"));
     else
         (void)fprintf(stderr, "urd: %s (%s)\n", sentence, urd_err_name(err));
     return exit_of(err);

@@ -26,8 +26,13 @@ int client_run_help(struct urd_cx *cx, const struct client_invocation *inv)
         size_t used = strlen(words);
         (void)snprintf(words + used, sizeof words - used, "%s%s", i > 0 ? " " : "", inv->args[i]);
     }
-    client_help(words);
-    return CLIENT_EXIT_DONE;
+    if (client_given(inv, "man")) {
+        client_help_man();
+        return CLIENT_EXIT_DONE;
+    }
+    if (client_help(words)) return CLIENT_EXIT_DONE;
+    (void)fprintf(stderr, "urd: no command '%s'; 'urd help' lists them\n", words);
+    return CLIENT_EXIT_USAGE;
 }
 
 int main(int argc, char **argv)

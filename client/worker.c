@@ -109,7 +109,7 @@ void urd_client_worker_close(struct urd_cx *cx, struct urd_client_worker *w)
     (void)cx;
     if (w == NULL) return;
     for (unsigned i = 0; i < w->nodes_count; i++)
-        worker_node_free(w->nodes[i]);
+        client_worker_node_free(w->nodes[i]);
     storage_close(w->store);
     free(w);
 }
@@ -135,7 +135,7 @@ void urd_client_worker_stop(struct urd_client_worker *w)
     urd_event_set(&w->stop);
 }
 
-void worker_fail(struct urd_client_worker *w, urd_err err, const char *why)
+void client_worker_fail(struct urd_client_worker *w, urd_err err, const char *why)
 {
     if (w->failed == URD_OK) {
         w->failed = err;
@@ -167,7 +167,7 @@ static urd_err run_takers(struct urd_cx *cx, struct urd_client_worker *w)
     URD_REGION(takers);
     if (!urd_region_open(cx, &options, takers)) return URD_E_NOMEM;
     w->takers = urd_region_scope(takers);
-    worker_nodes_learnt(cx, w);
+    client_worker_nodes_learnt(cx, w);
     urd_err err = urd_event_wait(cx, &w->stop, URD_FOREVER);
     w->stopping = true;
     urd_region_close(cx, takers, NULL);
@@ -183,7 +183,7 @@ static urd_err run_work(struct urd_cx *cx, struct urd_client_worker *w)
     URD_REGION(work);
     if (!urd_region_open(cx, &options, work)) return URD_E_NOMEM;
     w->work = urd_region_scope(work);
-    urd_err err = urd_spawn(cx, w->work, &sweeper, worker_run_sweeper, w);
+    urd_err err = urd_spawn(cx, w->work, &sweeper, client_worker_run_sweeper, w);
     if (err == URD_OK) err = run_takers(cx, w);
     if (err == URD_OK && w->failed == URD_OK) drain(cx, w);
     urd_region_close(cx, work, NULL);

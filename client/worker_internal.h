@@ -89,24 +89,25 @@ struct urd_client_worker {
 
 /* worker_node.c */
 /* Begin to serve node @name; one that is served already is fine. */
-void worker_node_begin(struct urd_cx *cx, struct urd_client_worker *worker, const char *name);
+void client_worker_node_begin(struct urd_cx *cx, struct urd_client_worker *worker,
+                              const char *name);
 /* Queue @out (taken over) for @node. */
-void worker_node_answer(struct worker_node *node, struct worker_outgoing *out);
+void client_worker_node_answer(struct worker_node *node, struct worker_outgoing *out);
 /* Serve the nodes that the client has learnt meanwhile. */
-void worker_nodes_learnt(struct urd_cx *cx, struct urd_client_worker *worker);
+void client_worker_nodes_learnt(struct urd_cx *cx, struct urd_client_worker *worker);
 /* Free it and what waits to be handed in; its tasks have ended.  NULL is allowed. */
-void worker_node_free(struct worker_node *node);
+void client_worker_node_free(struct worker_node *node);
 
 /* worker_step.c */
 /* Take @dispatch (copied) from @node: a task of its own answers it. */
-urd_err worker_step_begin(struct urd_cx *cx, struct worker_node *node,
-                          const Urd__V1__Dispatch *dispatch);
+urd_err client_worker_step_begin(struct urd_cx *cx, struct worker_node *node,
+                                 const Urd__V1__Dispatch *dispatch);
 
 /* worker_sweep.c */
-urd_err worker_run_sweeper(struct urd_cx *cx, void *worker);
+urd_err client_worker_run_sweeper(struct urd_cx *cx, void *worker);
 
 /* worker.c */
 /* The run cannot go on. */
-void worker_fail(struct urd_client_worker *worker, urd_err err, const char *why);
+void client_worker_fail(struct urd_client_worker *worker, urd_err err, const char *why);
 
 #endif

@@ -19,7 +19,7 @@ static void outgoing_free(struct worker_outgoing *out)
     free(out);
 }
 
-void worker_node_free(struct worker_node *node)
+void client_worker_node_free(struct worker_node *node)
 {
     if (node == NULL) return;
     while (node->first != NULL) {
@@ -30,7 +30,7 @@ void worker_node_free(struct worker_node *node)
     free(node);
 }
 
-void worker_node_answer(struct worker_node *node, struct worker_outgoing *out)
+void client_worker_node_answer(struct worker_node *node, struct worker_outgoing *out)
 {
     if (node->waiting >=
         WORKER_ANSWERS_WAIT_MAX) { /* the node asks again, and gets the first answer */
@@ -99,12 +99,12 @@ static void take_in(struct urd_cx *cx, struct worker_node *node,
                     const Urd__V1__WorkerTakeReply *reply, uint64_t *version)
 {
     for (size_t i = 0; i < reply->n_dispatches; i++)
-        (void)!worker_step_begin(
+        (void)!client_worker_step_begin(
             cx, node,
             reply->dispatches[i]); /* not begun: the heart does not name it, it is asked again */
     for (size_t i = 0; i < reply->n_members; i++)
         (void)!client_learn(cx, node->worker->client, reply->members[i], &reply->token);
-    if (reply->n_members > 0) worker_nodes_learnt(cx, node->worker);
+    if (reply->n_members > 0) client_worker_nodes_learnt(cx, node->worker);
     *version = reply->members_version;
 }
 
@@ -124,7 +124,7 @@ static urd_err weather(struct urd_cx *cx, struct worker_node *node, urd_err err,
     if (err == URD_E_CANCELLED) return err;
     if (!passes(err) && err != URD_E_CLOSED) {
         if (is_door(node)) {
-            worker_fail(node->worker, err, why);
+            client_worker_fail(node->worker, err, why);
             return err;
         }
         node->worker->members_stale =
@@ -298,7 +298,7 @@ static urd_err run_heart(struct urd_cx *cx, void *arg)
     }
 }
 
-void worker_node_begin(struct urd_cx *cx, struct urd_client_worker *w, const char *name)
+void client_worker_node_begin(struct urd_cx *cx, struct urd_client_worker *w, const char *name)
 {
     for (unsigned i = 0; i < w->nodes_count; i++)
         if (strcmp(w->nodes[i]->name, name) == 0) return;
@@ -317,11 +317,11 @@ void worker_node_begin(struct urd_cx *cx, struct urd_client_worker *w, const cha
     urd_err err = urd_spawn(cx, w->work, &answerer, run_answerer, node);
     if (err == URD_OK) err = urd_spawn(cx, w->work, &heart, run_heart, node);
     if (err == URD_OK) err = urd_spawn(cx, w->takers, &taker, run_taker, node);
-    if (err != URD_OK && err != URD_E_CLOSED) worker_fail(w, err, urd_err_text(err));
+    if (err != URD_OK && err != URD_E_CLOSED) client_worker_fail(w, err, urd_err_text(err));
 }
 
-void worker_nodes_learnt(struct urd_cx *cx, struct urd_client_worker *w)
+void client_worker_nodes_learnt(struct urd_cx *cx, struct urd_client_worker *w)
 {
     for (unsigned i = 0; i < w->client->nodes_count && !w->stopping; i++)
-        worker_node_begin(cx, w, w->client->nodes[i].name);
+        client_worker_node_begin(cx, w, w->client->nodes[i].name);
 }

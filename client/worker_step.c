@@ -100,6 +100,7 @@ static urd_err wait_for(struct urd_cx *cx, struct worker_step *s, const char *ke
 static uint64_t epoch_of(const Urd__V1__Dispatch *d)
 {
     const uint64_t count_max = (UINT64_C(1) << 48) - 1;
+    if (d->incarnation == 0) return d->epoch; /* it is in the epoch already */
     uint64_t incarnation = d->incarnation < UINT16_MAX ? d->incarnation : UINT16_MAX;
     return incarnation << 48 | (d->epoch < count_max ? d->epoch : count_max);
 }
@@ -262,7 +263,7 @@ static void answer_node(struct worker_step *s, struct urd_client_worker_answer *
     memcpy(out->dispatch_id, s->dispatch->dispatch_id.data, sizeof out->dispatch_id);
     (void)snprintf(out->effect_key, sizeof out->effect_key, "%s", s->dispatch->effect_key);
     out->answer = *answer;
-    worker_node_answer(s->node, out);
+    client_worker_node_answer(s->node, out);
 }
 
 static urd_err run_step(struct urd_cx *cx, void *arg)
@@ -276,7 +277,7 @@ static urd_err run_step(struct urd_cx *cx, void *arg)
     else
         free(answer.text);
     if (err == URD_E_IO)
-        worker_fail(w, err, "the guard store failed; what it holds is no longer known");
+        client_worker_fail(w, err, "the guard store failed; what it holds is no longer known");
 
     for (struct worker_step **p = &w->steps; *p != NULL; p = &(*p)->next)
         if (*p == s) {
@@ -309,8 +310,8 @@ static Urd__V1__Dispatch *copy_dispatch(const Urd__V1__Dispatch *d)
     return (Urd__V1__Dispatch *)copy;
 }
 
-urd_err worker_step_begin(struct urd_cx *cx, struct worker_node *node,
-                          const Urd__V1__Dispatch *dispatch)
+urd_err client_worker_step_begin(struct urd_cx *cx, struct worker_node *node,
+                                 const Urd__V1__Dispatch *dispatch)
 {
     struct urd_client_worker *w = node->worker;
     const struct worker_action *action = action_of(w, dispatch->action);

@@ -130,7 +130,7 @@ static urd_err forget_old(struct urd_cx *cx, struct sweep *s)
     return err == URD_E_CANCELLED ? err : URD_OK;
 }
 
-urd_err worker_run_sweeper(struct urd_cx *cx, void *arg)
+urd_err client_worker_run_sweeper(struct urd_cx *cx, void *arg)
 {
     struct sweep *s = calloc(1, sizeof *s);
     if (s == NULL) return URD_E_NOMEM;
