@@ -1,6 +1,7 @@
 /* How a Receive waits.  Those who wait on one queue share a watch on its visible messages and a
- * notify.  A commit wakes one of them; whoever takes a message, or leaves without one, wakes the
- * next, so that as long as there are messages and waiters, one of them is looking.
+ * notify.  A commit wakes one of them; who was woken wakes the next when it has taken a message, or
+ * can not, so that as long as there are messages and waiters, one of them is looking, and one
+ * message does not make all of them try.
  *
  * The waiter's part is on its task's stack, and d->of_participant names it: a withdraw comes on the
  * same worker (saga/participant.h), so it meets no waiter that is just leaving. */
@@ -71,7 +72,8 @@ static urd_err enter(struct saga_builtin *builtin, struct urd_cx *cx, const char
     return err;
 }
 
-static void leave(struct saga_builtin *builtin, struct urd_cx *cx, struct saga_builtin_queue *queue)
+static void leave(struct saga_builtin *builtin, struct urd_cx *cx, struct saga_builtin_queue *queue,
+                  bool pass_on)
 {
     URD_GUARD(g);
     urd_err err;
@@ -82,7 +84,7 @@ static void leave(struct saga_builtin *builtin, struct urd_cx *cx, struct saga_b
             *find(builtin, queue->name) = queue->next;
             storage_watch_close(queue->watch);
             free(queue);
-        } else {
+        } else if (pass_on) {
             urd_notify_one(&queue->notify);
         }
         urd_mutex_unlock(g);
@@ -150,6 +152,6 @@ urd_err saga_builtin_wait(struct saga_builtin *builtin, struct urd_cx *cx, struc
         if (err != URD_OK) break;
     }
     d->of_participant = NULL;
-    leave(builtin, cx, w.queue);
+    leave(builtin, cx, w.queue, err != URD_OK);
     return err;
 }

@@ -63,7 +63,11 @@ static void release_in(struct urd_cx *cx, struct rig *rig)
     SAYS(ask(cx, rig, 3, 2, SAGA_KIND_RELEASE, "{\"lease\":\"door\",\"token\":2}"),
          "done {\"released\":true}");
     SAYS(ACQUIRE(cx, rig, 1, 3, 5000), HAS(3, "25.000"));
-    SAYS(RENEW(cx, rig, 1, 4, 6000), HAS(3, "26.000")); /* its newest */
+    SAYS(RENEW(cx, rig, 1, 4, 6000), HAS(3, "26.000"));
+    SAYS(RELEASE(cx, rig, 1, 5), "done {\"released\":true}");
+    SAYS(RELEASE(cx, rig, 1, 6), "done {\"released\":false}");
+    SAYS(ACQUIRE(cx, rig, 1, 7, 5000), HAS(4, "25.000"));
+    SAYS(RENEW(cx, rig, 1, 8, 6000), HAS(4, "26.000")); /* its newest */
 }
 static void only_who_has_the_token_gives_a_lease_back(void **state)
 {
