@@ -654,6 +654,44 @@ static void every_step_is_authorised_like_a_request_of_its_own(void **state)
 
 /* --- damage, restarts, many ------------------------------------------------------------------- */
 
+/* Acts, and its answer never comes. */
+static enum saga_answer_kind acts_and_hangs(struct world *w, struct urd_cx *cx,
+                                            struct saga_dispatch *d)
+{
+    if (d->direction == SAGA_UNDO) return SAGA_DONE;
+    if (w->number++ > 0) return SAGA_FAIL;
+    assert_int_equal(saga_dispatch_take(cx, d, NULL), URD_OK);
+    effect_of(w, d->saga, d->step_index)->state = EFFECT_ACTED;
+    nap(cx, 60000 * MS);
+    return SAGA_NOT_TAKEN;
+}
+
+static void cut_off(struct urd_cx *cx, struct world *w)
+{
+    struct saga_receipt receipt = submit(cx, w, TWO);
+    while (!acted(w, receipt.id, 0))
+        nap(cx, MS);
+}
+
+static void says_no_afterwards(struct urd_cx *cx, struct world *w)
+{
+    assert_int_equal(wait_end(cx, w, w->ids[0]), SAGA_COMPENSATED);
+    assert_false(acted(w, w->ids[0], 0)); /* a crash is silence: its fail is undone, too */
+    char text[SAGA_ID_TEXT_BYTES];
+    saga_id_print(w->ids[0], text);
+    assert_int_equal(effect_of(w, text, 0)->undo_calls, 1);
+}
+
+static void what_a_crash_left_open_may_have_happened(void **state)
+{
+    struct world *w = *state;
+    w->script = acts_and_hangs;
+    w->careless = true;
+    world_run(w, cut_off);
+    world_reopen(w);
+    world_run(w, says_no_afterwards);
+}
+
 static void leave_open(struct urd_cx *cx, struct world *w)
 {
     (void)submit(cx, w, TRIP);
@@ -687,14 +725,27 @@ static void a_damaged_saga_is_left_alone_and_the_others_go_on(void **state)
     world_run(w, one_is_damaged);
 }
 
+static void wait_state(struct urd_cx *cx, struct world *w, const uint8_t *id, const char *state)
+{
+    bool reached = false;
+    for (int i = 0; i < 5000 && !reached; i++) {
+        json_t *json;
+        assert_int_equal(saga_engine_show(cx, w->engine, id, &json), URD_OK);
+        reached = strcmp(json_string_value(json_object_get(json, "state")), state) == 0;
+        json_decref(json);
+        if (!reached) nap(cx, MS);
+    }
+    assert_true(reached);
+}
+
 static void resume_all(struct urd_cx *cx, struct world *w)
 {
-    json_t *json;
-    assert_int_equal(urd_sleep(cx, 20 * MS), URD_OK);
+    uint32_t events_before = w->events_len;
+    for (uint32_t i = 0; i < w->ids_len; i++)
+        wait_state(cx, w, w->ids[i], "paused");
+    nap(cx, 10 * MS);
+    assert_int_equal(w->events_len, events_before);
     for (uint32_t i = 0; i < w->ids_len; i++) {
-        assert_int_equal(saga_engine_show(cx, w->engine, w->ids[i], &json), URD_OK);
-        assert_string_equal(json_string_value(json_object_get(json, "state")), "paused");
-        json_decref(json);
         assert_int_equal(saga_engine_resume(cx, w->engine, w->ids[i], NULL), URD_OK);
         assert_int_equal(wait_end(cx, w, w->ids[i]), SAGA_COMMITTED);
         check_net(w, w->ids[i], SAGA_COMMITTED, 4);
@@ -758,6 +809,7 @@ int main(void)
         ON_BOTH(every_step_is_authorised_like_a_request_of_its_own),
         { "a_damaged_saga_is_left_alone_and_the_others_go_on",
           a_damaged_saga_is_left_alone_and_the_others_go_on, on_memory, close_it, NULL },
+        ON_BOTH(what_a_crash_left_open_may_have_happened),
         ON_BOTH(after_a_restore_sagas_wait_until_resumed_under_a_higher_epoch),
         ON_BOTH(a_thousand_sagas_end),
     };
