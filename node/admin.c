@@ -59,6 +59,22 @@ static json_t *show_runtime(struct urd_cx *cx)
                      "potential", (json_int_t)s.potential);
 }
 
+#define TREE_LINES_MAX 200u
+
+static void add_line(void *list, const char *text)
+{
+    if (json_array_size(list) < TREE_LINES_MAX)
+        (void)json_array_append_new(list, json_string(text));
+}
+
+/* The region tree with its tasks: what this process is doing now. */
+static json_t *show_tree(struct urd_cx *cx)
+{
+    json_t *list = json_array();
+    if (list != NULL) urd_runtime_dump(cx, add_line, list);
+    return list;
+}
+
 json_t *node_status_json(struct urd_cx *cx, struct node *node)
 {
     const struct node_config *config = node->config;
@@ -75,6 +91,7 @@ json_t *node_status_json(struct urd_cx *cx, struct node *node)
     (void)json_object_set_new(status, "members", show_members(cx, node));
     (void)json_object_set_new(status, "store", show_store(node));
     (void)json_object_set_new(status, "runtime", show_runtime(cx));
+    (void)json_object_set_new(status, "tree", show_tree(cx));
     for (uint32_t i = 0; i < node->service_count; i++) {
         const struct node_running *running = &node->services[i];
         if (running->service->status != NULL) running->service->status(cx, running->state, status);

@@ -345,6 +345,70 @@ urd_err node_facts_read(struct urd_cx *cx, const struct node *node, const char *
     return URD_OK;
 }
 
+/* ---- forgetting ---- */
+
+struct forget {
+    const char *origin;
+    uint64_t seqs[NODE_FACTS_MAX];
+    size_t count;
+};
+
+static urd_err forget_run(struct storage_tx *tx, void *arg)
+{
+    const struct forget *forget = arg;
+    for (size_t i = 0; i < forget->count; i++) {
+        struct storage_key key;
+        fact_key(&key, forget->origin, forget->seqs[i]);
+        urd_err err = storage_tx_delete(tx, &key);
+        if (err != URD_OK) return err;
+    }
+    return URD_OK;
+}
+
+static bool outlived(const Urd__V1__Fact *fact, int64_t now_s)
+{
+    return fact->kind_case == URD__V1__FACT__KIND_REVOCATION && fact->revocation->expires_s > 0 &&
+           fact->revocation->expires_s <= now_s;
+}
+
+static urd_err sweep_origin(struct urd_cx *cx, struct node *node, struct forget *forget,
+                            int64_t now_s)
+{
+    uint64_t after = 0, upto;
+    urd_err err = URD_OK;
+    for (;;) {
+        Urd__V1__Fact **facts;
+        size_t count;
+        err =
+            node_facts_read(cx, node, forget->origin, after, NODE_FACTS_MAX, &facts, &count, &upto);
+        if (err != URD_OK) return err;
+        forget->count = 0;
+        for (size_t i = 0; i < count; i++) {
+            after = facts[i]->seq;
+            if (outlived(facts[i], now_s)) forget->seqs[forget->count++] = facts[i]->seq;
+        }
+        node_facts_free(facts, count);
+        if (count == 0) return URD_OK;
+        if (forget->count > 0) err = storage_commit_ending(cx, node->committer, forget_run, forget);
+        if (err != URD_OK) return err;
+    }
+}
+
+urd_err node_facts_sweep(struct urd_cx *cx, struct node *node, int64_t now_s)
+{
+    struct forget *forget = malloc(sizeof *forget);
+    if (forget == NULL) return URD_E_NOMEM;
+    urd_err err = URD_OK;
+    for (uint32_t i = 0; i < node->origin_count && err == URD_OK; i++) {
+        forget->origin = node->origins[i].name;
+        err = sweep_origin(cx, node, forget, now_s);
+    }
+    free(forget);
+    return err;
+}
+
+/* ---- at the start ---- */
+
 /* One item of the table: a number 0 is how far its origin has been told. */
 static urd_err load_item(struct node *node, const struct storage_item *item)
 {

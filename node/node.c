@@ -16,13 +16,15 @@
 #include "node/node_internal.h"
 #include "node/run.h"
 #include "node/sagas.h"
+#include "node/uses_internal.h"
 #include "node/workers.h"
 #include "runtime/blocking.h"
 #include "runtime/net.h"
 #include "runtime/process.h"
 #include "storage/kv_lmdb.h"
 
-#define RENEW_LOOK_NS UINT64_C(3600000000000)
+#define RENEW_LOOK_NS   UINT64_C(3600000000000)
+#define CLOCKS_DIFFER_S 3600
 
 /* Opened in this order, drained and closed in the opposite one. */
 static const struct node_service *const services[] = { &node_files_service, &node_sagas_service,
@@ -189,8 +191,9 @@ static urd_err look_after(struct urd_cx *cx, void *arg)
             node_log(node, "certificate %s",
                      err == URD_OK ? "renewed" : "could not be renewed; trying again");
         }
-        urd_caps_revoked_expire(node->revoked, now_s - 3600);
-        urd_err err = urd_sleep(cx, RENEW_LOOK_NS);
+        urd_caps_revoked_expire(node->revoked, now_s - CLOCKS_DIFFER_S);
+        urd_err err = node_facts_sweep(cx, node, now_s - CLOCKS_DIFFER_S);
+        if (err != URD_E_CANCELLED) err = urd_sleep(cx, RENEW_LOOK_NS); /* else: next time */
         if (err != URD_OK) return err;
     }
 }
@@ -264,6 +267,7 @@ static urd_err settle_in(struct urd_cx *cx, struct opening *o)
         if (node_keys_current(&node->keys, node_name(node), purposes[i]) == NULL)
             err = node_keys_make(cx, node, purposes[i], NULL);
     if (err == URD_OK) err = node_join_own_cap(cx, node);
+    if (err == URD_OK) err = node_uses_open(cx, node, node->restored);
     if (err != URD_OK)
         node_say(o->errmsg, o->errmsg_len, "the node's own keys: %s", urd_err_text(err));
     return err;

@@ -94,6 +94,8 @@ URD_MUST_USE urd_err node_facts_read(struct urd_cx *cx, const struct node *node,
                                      uint64_t after, uint32_t limit, Urd__V1__Fact ***ret,
                                      size_t *ret_count, uint64_t *ret_upto);
 void node_facts_free(Urd__V1__Fact **facts, size_t count);
+/* Forget revocations of what has expired by @now_s anyway.  Blocks. */
+URD_MUST_USE urd_err node_facts_sweep(struct urd_cx *cx, struct node *node, int64_t now_s);
 
 /* ---- members (members.c) ---- */
 
@@ -139,13 +141,14 @@ urd_err node_revocation_apply(struct node *node, const Urd__V1__Fact *fact);
 
 /* ---- uses (uses.c) ---- */
 
-/* Spend @spends for the use @identity (32 bytes) of token @token_id at its home.  Blocks.
+/* Spend @spends for the use @identity (32 bytes) of the token behind @grant at its home.  Blocks.
  * Errors: URD_E_DENIED used up, *@ret_refused says which, @ret_retry_ns when a rate may have room;
  * URD_E_UNREACHABLE the home is away. */
-URD_MUST_USE urd_err node_uses_spend(struct urd_cx *cx, struct node *node, const uint8_t *token_id,
-                                     int64_t expires_s, const struct urd_caps_spends *spends,
-                                     const uint8_t *identity, uint64_t deadline_ns,
-                                     uint32_t *ret_refused, uint64_t *ret_retry_ns);
+URD_MUST_USE urd_err node_uses_spend(struct urd_cx *cx, struct node *node,
+                                     const struct urd_caps_grant *grant,
+                                     const struct urd_caps_spends *spends, const uint8_t *identity,
+                                     uint64_t deadline_ns, uint32_t *ret_refused,
+                                     uint64_t *ret_retry_ns);
 
 /* ---- peers (peer.c) ---- */
 
@@ -224,6 +227,7 @@ struct node {
     uint64_t started_ns;
     int64_t cert_not_after_s;
     bool draining;
+    int64_t uses_floor_s;  /* counters lost what they had until then; 0: nothing */
     bool restored;         /* the store was put back from a backup */
     struct urd_event stop; /* node_halt(), or a signal */
     urd_err halted;

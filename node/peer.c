@@ -175,7 +175,11 @@ static urd_err level(struct urd_cx *cx, struct node_link *link, Urd__V1__Reached
             link->known->knows = reached[i]->seq;
             urd_notify_all(&node->confirmed);
         }
+        bool own = strcmp(origin, node_name(node)) == 0;
+        bool forgot = own && reached[i]->seq > node_facts_reached(node, origin);
         if (urd_caps_node_name_ok(origin)) err = pull(cx, link, origin, reached[i]->seq);
+        /* Others knew more of this node than itself: it was put back from a backup. */
+        if (err == URD_OK && forgot) err = node_members_announce(cx, node);
     }
     if (err == URD_OK) node_members_heard(cx, node, link->known->name, its_own);
     return err;
@@ -459,7 +463,7 @@ static urd_err on_spend(struct urd_cx *cx, struct node_call *call)
     uint32_t refused = 0;
     uint64_t retry_ns = 0;
     urd_err err = node_uses_spend_here(cx, call->node, budgets, asked->n_budgets,
-                                       asked->identity.data, &refused, &retry_ns);
+                                       asked->identity.data, asked->issued_s, &refused, &retry_ns);
     if (err != URD_OK && err != URD_E_DENIED) return err;
     Urd__V1__PeerSpendReply *reply =
         NODE_CALL_NEW(call, Urd__V1__PeerSpendReply, urd__v1__peer_spend_reply__init);

@@ -216,9 +216,8 @@ static urd_err spend(struct urd_cx *cx, struct node_call *call, const struct ask
     identity_of(call, asked, identity);
     uint32_t refused = 0;
     uint64_t retry_ns = 0;
-    urd_err err = node_uses_spend(cx, call->node, urd_caps_grant_token_id(call->grant),
-                                  urd_caps_grant_expires_s(call->grant), spends, identity,
-                                  call->deadline_ns, &refused, &retry_ns);
+    urd_err err = node_uses_spend(cx, call->node, call->grant, spends, identity, call->deadline_ns,
+                                  &refused, &retry_ns);
     if (err == URD_OK) return URD_OK;
     if (err == URD_E_UNREACHABLE || err == URD_E_TIMEOUT)
         return node_call_fail(call, URD_E_UNREACHABLE,

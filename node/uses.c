@@ -15,7 +15,7 @@
 
 #define SWEEP_MAX 8u /* old entries one transaction takes away */
 
-enum { KIND_COUNTER = 0, KIND_IDENTITY = 1, KIND_DUE = 2 };
+enum { KIND_COUNTER = 0, KIND_IDENTITY = 1, KIND_DUE = 2, KIND_FLOOR = 3 };
 
 static void put_u64(uint8_t *at, uint64_t value)
 {
@@ -117,7 +117,7 @@ struct spend {
     const struct node_budget *budgets;
     size_t count;
     const uint8_t *identity;
-    int64_t now_ns;
+    int64_t now_ns, issued_s, floor_s;
     /* out */
     uint32_t refused;
     uint64_t retry_ns;
@@ -190,6 +190,10 @@ static urd_err spend_one(struct storage_tx *tx, struct spend *s, uint32_t index)
     bool known = err == URD_OK;
     if (known) err = node_counter_decode(value.bytes, value.len, &counter);
     if (err != URD_OK && err != URD_E_NOT_FOUND) return err;
+    if (!node_budget_trusted(budget, s->issued_s, s->floor_s, s->now_ns)) {
+        s->refused = index;
+        return URD_E_DENIED;
+    }
     if (!node_counter_spend(&counter, budget->count_max, budget->window_ns, s->now_ns,
                             &s->retry_ns)) {
         s->refused = index;
@@ -226,11 +230,15 @@ static urd_err spend_run(struct storage_tx *tx, void *arg)
 
 urd_err node_uses_spend_here(struct urd_cx *cx, struct node *node,
                              const struct node_budget *budgets, size_t count,
-                             const uint8_t *identity, uint32_t *ret_refused, uint64_t *ret_retry_ns)
+                             const uint8_t *identity, int64_t issued_s, uint32_t *ret_refused,
+                             uint64_t *ret_retry_ns)
 {
-    struct spend s = {
-        .budgets = budgets, .count = count, .identity = identity, .now_ns = node_wall_ns(cx)
-    };
+    struct spend s = { .budgets = budgets,
+                       .count = count,
+                       .identity = identity,
+                       .issued_s = issued_s,
+                       .floor_s = node->uses_floor_s,
+                       .now_ns = node_wall_ns(cx) };
     urd_err err = storage_commit(cx, node->committer, spend_run, &s);
     if (err == URD_E_DENIED) {
         *ret_refused = s.refused;
@@ -239,12 +247,57 @@ urd_err node_uses_spend_here(struct urd_cx *cx, struct node *node,
     return err;
 }
 
+/* ---- after a restore ---- */
+
+bool node_budget_trusted(const struct node_budget *budget, int64_t issued_s, int64_t floor_s,
+                         int64_t now_ns)
+{
+    if (floor_s == 0) return true;
+    if (budget->window_ns == 0) return issued_s > floor_s;
+    return now_ns - floor_s * NODE_NS_PER_S >= (int64_t)budget->window_ns;
+}
+
+static void floor_key(struct storage_key *key)
+{
+    storage_key_init(key, STORAGE_TABLE_USES);
+    storage_key_add_u8(key, KIND_FLOOR);
+}
+
+static urd_err floor_run(struct storage_tx *tx, void *arg)
+{
+    struct storage_key key;
+    uint8_t bytes[8];
+    floor_key(&key);
+    put_u64(bytes, (uint64_t) * (const int64_t *)arg);
+    return storage_tx_put(tx, &key, bytes, sizeof bytes);
+}
+
+urd_err node_uses_open(struct urd_cx *cx, struct node *node, bool lost)
+{
+    struct storage_key key;
+    struct storage_value value;
+    struct storage_snapshot *snapshot;
+    int64_t now_s = node_wall_s(cx);
+    if (lost) {
+        urd_err err = storage_commit(cx, node->committer, floor_run, &now_s);
+        if (err == URD_OK) node->uses_floor_s = now_s;
+        return err;
+    }
+    urd_err err = storage_snapshot_begin(node->store, "uses", urd_cx_now(cx), &snapshot);
+    if (err != URD_OK) return err;
+    floor_key(&key);
+    err = storage_snapshot_get(snapshot, &key, &value);
+    if (err == URD_OK && value.len == 8) node->uses_floor_s = (int64_t)get_u64(value.bytes);
+    storage_snapshot_end(snapshot);
+    return err == URD_E_NOT_FOUND ? URD_OK : err;
+}
+
 /* ---- elsewhere ---- */
 
 static urd_err spend_there(struct urd_cx *cx, struct node *node, const char *home,
                            const uint8_t *token_id, const struct node_budget *budgets, size_t count,
-                           const uint8_t *identity, uint64_t deadline_ns, uint32_t *ret_refused,
-                           uint64_t *ret_retry_ns)
+                           const uint8_t *identity, int64_t issued_s, uint64_t deadline_ns,
+                           uint32_t *ret_refused, uint64_t *ret_retry_ns)
 {
     Urd__V1__Budget items[URD_CAPS_SPENDS_MAX], *pointers[URD_CAPS_SPENDS_MAX];
     for (size_t i = 0; i < count; i++) {
@@ -258,6 +311,7 @@ static urd_err spend_there(struct urd_cx *cx, struct node *node, const char *hom
     Urd__V1__PeerSpend body = URD__V1__PEER_SPEND__INIT;
     body.token_id = (ProtobufCBinaryData){ URD_CAPS_TOKEN_ID_BYTES, (uint8_t *)token_id };
     body.identity = (ProtobufCBinaryData){ NODE_DIGEST_BYTES, (uint8_t *)identity };
+    body.issued_s = issued_s;
     body.n_budgets = count;
     body.budgets = pointers;
     Urd__V1__Request request = URD__V1__REQUEST__INIT;
@@ -278,12 +332,13 @@ static urd_err spend_there(struct urd_cx *cx, struct node *node, const char *hom
     return err;
 }
 
-urd_err node_uses_spend(struct urd_cx *cx, struct node *node, const uint8_t *token_id,
-                        int64_t expires_s, const struct urd_caps_spends *spends,
-                        const uint8_t *identity, uint64_t deadline_ns, uint32_t *ret_refused,
-                        uint64_t *ret_retry_ns)
+urd_err node_uses_spend(struct urd_cx *cx, struct node *node, const struct urd_caps_grant *grant,
+                        const struct urd_caps_spends *spends, const uint8_t *identity,
+                        uint64_t deadline_ns, uint32_t *ret_refused, uint64_t *ret_retry_ns)
 {
     struct node_budget budgets[URD_CAPS_SPENDS_MAX];
+    int64_t issued_s = urd_caps_grant_issued_at_s(grant);
+    int64_t expires_s = urd_caps_grant_expires_s(grant);
     for (size_t i = 0; i < spends->count; i++) {
         memcpy(budgets[i].key, spends->items[i].counter_key, sizeof budgets[i].key);
         budgets[i].count_max = spends->items[i].count_max;
@@ -291,8 +346,8 @@ urd_err node_uses_spend(struct urd_cx *cx, struct node *node, const uint8_t *tok
         budgets[i].expires_s = expires_s == URD_CAPS_NO_EXPIRY ? 0 : expires_s;
     }
     if (strcmp(spends->home, node_name(node)) == 0)
-        return node_uses_spend_here(cx, node, budgets, spends->count, identity, ret_refused,
-                                    ret_retry_ns);
-    return spend_there(cx, node, spends->home, token_id, budgets, spends->count, identity,
-                       deadline_ns, ret_refused, ret_retry_ns);
+        return node_uses_spend_here(cx, node, budgets, spends->count, identity, issued_s,
+                                    ret_refused, ret_retry_ns);
+    return spend_there(cx, node, spends->home, urd_caps_grant_token_id(grant), budgets,
+                       spends->count, identity, issued_s, deadline_ns, ret_refused, ret_retry_ns);
 }

@@ -36,11 +36,22 @@ size_t node_counter_encode(const struct node_counter *counter, uint8_t *ret);
 URD_MUST_USE urd_err node_counter_decode(const uint8_t *bytes, size_t bytes_len,
                                          struct node_counter *ret);
 
+/* May a counter be trusted that lost, at @floor_s, whatever it had counted since a backup?  One of
+ * `uses` when its token is younger; one of a rate once a whole window has passed.  Floor 0: always.
+ */
+bool node_budget_trusted(const struct node_budget *budget, int64_t issued_s, int64_t floor_s,
+                         int64_t now_ns);
+
 /* Spend all of @budgets, at their home, or none; @identity that was spent already is URD_OK.
- * Blocks for a commit.  Errors: URD_E_DENIED; storage_commit()'s. */
+ * @issued_s is when the token was minted.  Blocks for a commit.  Errors: URD_E_DENIED;
+ * storage_commit()'s. */
 URD_MUST_USE urd_err node_uses_spend_here(struct urd_cx *cx, struct node *node,
                                           const struct node_budget *budgets, size_t count,
-                                          const uint8_t *identity, uint32_t *ret_refused,
-                                          uint64_t *ret_retry_ns);
+                                          const uint8_t *identity, int64_t issued_s,
+                                          uint32_t *ret_refused, uint64_t *ret_retry_ns);
+
+/* Read when counters were last lost, and with @lost say that they were just now: the store was put
+ * back from a backup.  Blocks. */
+URD_MUST_USE urd_err node_uses_open(struct urd_cx *cx, struct node *node, bool lost);
 
 #endif

@@ -222,4 +222,118 @@ static inline ProtobufCBinaryData test_mint(struct urd_cx *cx, struct test_clien
     return token;
 }
 
+/* ---- two nodes ---- */
+
+static inline urd_err ask_members(struct urd_cx *cx, struct test_client *c, Urd__V1__Reply **ret)
+{
+    Urd__V1__NodeMembers body = URD__V1__NODE_MEMBERS__INIT;
+    Urd__V1__Request request = URD__V1__REQUEST__INIT;
+    char why[300];
+    request.body_case = URD__V1__REQUEST__BODY_NODE_MEMBERS;
+    request.node_members = &body;
+    return test_ask(cx, c, &request, ret, why);
+}
+
+static inline urd_err ask_status(struct urd_cx *cx, struct test_client *c)
+{
+    Urd__V1__NodeStatus body = URD__V1__NODE_STATUS__INIT;
+    Urd__V1__Request request = URD__V1__REQUEST__INIT;
+    char why[300];
+    request.body_case = URD__V1__REQUEST__BODY_NODE_STATUS;
+    request.node_status = &body;
+    return test_ask(cx, c, &request, NULL, why);
+}
+
+static inline char *invite(struct urd_cx *cx, struct test_client *c, const char *name,
+                           uint64_t ttl_ms)
+{
+    Urd__V1__NodeInvite body = URD__V1__NODE_INVITE__INIT;
+    Urd__V1__Request request = URD__V1__REQUEST__INIT;
+    Urd__V1__Reply *reply;
+    char why[300];
+    body.name = (char *)name;
+    body.ttl_ms = ttl_ms;
+    request.body_case = URD__V1__REQUEST__BODY_NODE_INVITE;
+    request.node_invite = &body;
+    CHECK_OK(test_ask(cx, c, &request, &reply, why));
+    char *line = strdup(reply->node_invite->text);
+    node_reply_free(reply);
+    return line;
+}
+
+/* Wait until node @c sees @count members connected. */
+static inline void await_connected(struct urd_cx *cx, struct test_client *c, unsigned count)
+{
+    for (unsigned tries = 0;; tries++) {
+        Urd__V1__Reply *reply;
+        unsigned near = 0;
+        CHECK(tries < 100);
+        CHECK_OK(ask_members(cx, c, &reply));
+        for (size_t i = 0; i < reply->node_members->n_members; i++)
+            near += reply->node_members->members[i]->heard_ago_ms < 2000;
+        node_reply_free(reply);
+        if (near == count) return;
+        CHECK_OK(urd_sleep(cx, 50 * MS));
+    }
+}
+
+/* Two nodes, b having joined a, and a client of each with its admin.cap. */
+struct pair {
+    struct test_node a, b;
+    struct test_client at_a, at_b;
+};
+
+static inline void pair_open(struct urd_cx *cx, struct urd_scope *scope, struct pair *p)
+{
+    char why[300];
+    memset(p, 0, sizeof *p);
+    CHECK_OK(test_node_init(cx, &p->a, "a", NULL, why));
+    test_node_start(cx, scope, &p->a);
+    test_client_open(cx, &p->at_a, &p->a);
+    char *line = invite(cx, &p->at_a, "", 0);
+    if (test_node_init(cx, &p->b, "b", line, why) != URD_OK) fprintf(stderr, "%s\n", why);
+    free(line);
+    test_node_start(cx, scope, &p->b);
+    test_client_open(cx, &p->at_b, &p->b);
+    await_connected(cx, &p->at_a, 2);
+    await_connected(cx, &p->at_b, 2);
+}
+
+static inline void pair_close(struct urd_cx *cx, struct pair *p)
+{
+    test_client_close(cx, &p->at_a);
+    test_client_close(cx, &p->at_b);
+    test_node_stop(cx, &p->b);
+    test_node_stop(cx, &p->a);
+}
+
+/* @body in a region of its own, with a pair of nodes. */
+static inline urd_err with_pair(struct urd_cx *cx,
+                                void (*body)(struct urd_cx *cx, struct urd_scope *scope,
+                                             struct pair *p))
+{
+    const struct urd_region_options options = { .name = "pair", .policy = URD_REGION_COLLECT };
+    struct pair *p = malloc(sizeof *p);
+    URD_REGION(r);
+    if (!urd_region_open(cx, &options, r)) abort();
+    pair_open(cx, urd_region_scope(r), p);
+    body(cx, urd_region_scope(r), p);
+    pair_close(cx, p);
+    urd_region_close(cx, r, NULL);
+    free(p);
+    return URD_OK;
+}
+
+#define PAIR_TEST(name)                                                                            \
+    static urd_err name##_task(struct urd_cx *cx, void *arg)                                       \
+    {                                                                                              \
+        (void)arg;                                                                                 \
+        return with_pair(cx, name##_body);                                                         \
+    }                                                                                              \
+    static void name(void **state)                                                                 \
+    {                                                                                              \
+        (void)state;                                                                               \
+        run_in_cluster(name##_task);                                                               \
+    }
+
 #endif

@@ -1,47 +1,9 @@
-/* Nodes together, over real TLS and real stores: how they come to trust each other, and how a
- * capability made, spent and taken back at one of them counts at all. */
+/* Nodes together, over real TLS and real stores: a capability made, spent and taken back at one of
+ * them counts at all. */
 #include "tests/support/cluster.h"
 
 #include "caps/caveat.h"
 #include "caps/token.h"
-
-/* ---- what is asked here ---- */
-
-static urd_err ask_members(struct urd_cx *cx, struct test_client *c, Urd__V1__Reply **ret)
-{
-    Urd__V1__NodeMembers body = URD__V1__NODE_MEMBERS__INIT;
-    Urd__V1__Request request = URD__V1__REQUEST__INIT;
-    char why[300];
-    request.body_case = URD__V1__REQUEST__BODY_NODE_MEMBERS;
-    request.node_members = &body;
-    return test_ask(cx, c, &request, ret, why);
-}
-
-static urd_err ask_status(struct urd_cx *cx, struct test_client *c)
-{
-    Urd__V1__NodeStatus body = URD__V1__NODE_STATUS__INIT;
-    Urd__V1__Request request = URD__V1__REQUEST__INIT;
-    char why[300];
-    request.body_case = URD__V1__REQUEST__BODY_NODE_STATUS;
-    request.node_status = &body;
-    return test_ask(cx, c, &request, NULL, why);
-}
-
-static char *invite(struct urd_cx *cx, struct test_client *c, const char *name, uint64_t ttl_ms)
-{
-    Urd__V1__NodeInvite body = URD__V1__NODE_INVITE__INIT;
-    Urd__V1__Request request = URD__V1__REQUEST__INIT;
-    Urd__V1__Reply *reply;
-    char why[300];
-    body.name = (char *)name;
-    body.ttl_ms = ttl_ms;
-    request.body_case = URD__V1__REQUEST__BODY_NODE_INVITE;
-    request.node_invite = &body;
-    CHECK_OK(test_ask(cx, c, &request, &reply, why));
-    char *line = strdup(reply->node_invite->text);
-    node_reply_free(reply);
-    return line;
-}
 
 static urd_err take_back(struct urd_cx *cx, struct test_client *c, ProtobufCBinaryData *token,
                          unsigned *ret_confirmed)
@@ -77,184 +39,6 @@ static ProtobufCBinaryData attenuate(struct urd_cx *cx, ProtobufCBinaryData toke
     urd_caps_token_free(made);
     return ret;
 }
-
-/* Wait until node @c sees @count members connected. */
-static void await_connected(struct urd_cx *cx, struct test_client *c, unsigned count)
-{
-    for (unsigned tries = 0;; tries++) {
-        Urd__V1__Reply *reply;
-        unsigned near = 0;
-        CHECK(tries < 100);
-        CHECK_OK(ask_members(cx, c, &reply));
-        for (size_t i = 0; i < reply->node_members->n_members; i++)
-            near += reply->node_members->members[i]->heard_ago_ms < 2000;
-        node_reply_free(reply);
-        if (near == count) return;
-        CHECK_OK(urd_sleep(cx, 50 * MS));
-    }
-}
-
-/* Two nodes, b having joined a, and a client of each with its admin.cap. */
-struct pair {
-    struct test_node a, b;
-    struct test_client at_a, at_b;
-};
-
-static void pair_open(struct urd_cx *cx, struct urd_scope *scope, struct pair *p)
-{
-    char why[300];
-    memset(p, 0, sizeof *p);
-    CHECK_OK(test_node_init(cx, &p->a, "a", NULL, why));
-    test_node_start(cx, scope, &p->a);
-    test_client_open(cx, &p->at_a, &p->a);
-    char *line = invite(cx, &p->at_a, "", 0);
-    if (test_node_init(cx, &p->b, "b", line, why) != URD_OK) fprintf(stderr, "%s\n", why);
-    free(line);
-    test_node_start(cx, scope, &p->b);
-    test_client_open(cx, &p->at_b, &p->b);
-    await_connected(cx, &p->at_a, 2);
-    await_connected(cx, &p->at_b, 2);
-}
-
-static void pair_close(struct urd_cx *cx, struct pair *p)
-{
-    test_client_close(cx, &p->at_a);
-    test_client_close(cx, &p->at_b);
-    test_node_stop(cx, &p->b);
-    test_node_stop(cx, &p->a);
-}
-
-/* @body in a region of its own, with a pair of nodes. */
-static urd_err with_pair(struct urd_cx *cx,
-                         void (*body)(struct urd_cx *cx, struct urd_scope *scope, struct pair *p))
-{
-    const struct urd_region_options options = { .name = "pair", .policy = URD_REGION_COLLECT };
-    struct pair *p = malloc(sizeof *p);
-    URD_REGION(r);
-    if (!urd_region_open(cx, &options, r)) abort();
-    pair_open(cx, urd_region_scope(r), p);
-    body(cx, urd_region_scope(r), p);
-    pair_close(cx, p);
-    urd_region_close(cx, r, NULL);
-    free(p);
-    return URD_OK;
-}
-
-#define PAIR_TEST(name)                                                                            \
-    static urd_err name##_task(struct urd_cx *cx, void *arg)                                       \
-    {                                                                                              \
-        (void)arg;                                                                                 \
-        return with_pair(cx, name##_body);                                                         \
-    }                                                                                              \
-    static void name(void **state)                                                                 \
-    {                                                                                              \
-        (void)state;                                                                               \
-        run_in_cluster(name##_task);                                                               \
-    }
-
-/* ---- trust ---- */
-
-static void an_invite_is_good_once_body(struct urd_cx *cx, struct urd_scope *scope, struct pair *p)
-{
-    struct test_node c = { 0 }, d = { 0 };
-    char why[300];
-    (void)scope;
-    char *line = invite(cx, &p->at_a, "", 0);
-    CHECK_OK(test_node_init(cx, &c, "c", line, why));
-    CHECK_ERR(test_node_init(cx, &d, "d", line, why), URD_E_DENIED);
-    CHECK(strstr(why, "used already") != NULL);
-    free(line);
-
-    line = invite(cx, &p->at_a, "e", 0);
-    CHECK_ERR(test_node_init(cx, &d, "d", line, why), URD_E_CONFIG);
-    free(line);
-
-    line = invite(cx, &p->at_a, "", 1000);
-    CHECK_OK(urd_sleep(cx, 2100 * MS));
-    CHECK_ERR(test_node_init(cx, &d, "d", line, why), URD_E_DENIED);
-    CHECK(strstr(why, "expired") != NULL);
-    line[40] ^= 1;
-    CHECK_ERR(test_node_init(cx, &d, "d", line, why), URD_E_INVALID);
-    free(line);
-    CHECK(access(d.dir, F_OK) != 0); /* nothing was made */
-}
-PAIR_TEST(an_invite_is_good_once)
-
-static void another_name_or_ca_is_not_talked_to_body(struct urd_cx *cx, struct urd_scope *scope,
-                                                     struct pair *p)
-{
-    struct test_node other = { 0 };
-    struct test_client wrong = { 0 };
-    char why[300];
-    (void)scope;
-    /* b's address under a's name: a certificate of the CA, but not a's. */
-    struct urd_rpc_endpoint endpoint = { .url = p->at_b.place.nodes[0].url,
-                                         .server_name = "a",
-                                         .ca_pem = p->at_b.place.ca_pem };
-    CHECK_OK(urd_rpc_dial(cx, &endpoint, &wrong.rpc));
-    CHECK_ERR(ask_status(cx, &wrong), URD_E_UNREACHABLE);
-    urd_rpc_client_close(cx, wrong.rpc);
-
-    /* The right name under another CA. */
-    CHECK_OK(test_node_init(cx, &other, "other", NULL, why));
-    struct node_place place;
-    CHECK_OK(node_command_home(cx, other.dir, &place, why, sizeof why));
-    endpoint = (struct urd_rpc_endpoint){ .url = p->at_b.place.nodes[0].url,
-                                          .server_name = "b",
-                                          .ca_pem = place.ca_pem };
-    CHECK_OK(urd_rpc_dial(cx, &endpoint, &wrong.rpc));
-    CHECK_ERR(ask_status(cx, &wrong), URD_E_UNREACHABLE);
-    urd_rpc_client_close(cx, wrong.rpc);
-    node_place_done(&place);
-
-    endpoint.server_name = NULL;
-    CHECK_ERR(urd_rpc_dial(cx, &endpoint, &wrong.rpc), URD_E_CONFIG);
-    endpoint = (struct urd_rpc_endpoint){ .url = "tcp://192.0.2.1:7000" };
-    CHECK_ERR(urd_rpc_dial(cx, &endpoint, &wrong.rpc), URD_E_CONFIG);
-}
-PAIR_TEST(another_name_or_ca_is_not_talked_to)
-
-static void a_newcomer_is_known_to_all_at_once_body(struct urd_cx *cx, struct urd_scope *scope,
-                                                    struct pair *p)
-{
-    struct test_node c = { 0 };
-    struct test_client at_c;
-    char why[300];
-    char *line = invite(cx, &p->at_a, "c", 0);
-    CHECK_OK(test_node_init(cx, &c, "c", line, why));
-    free(line);
-    test_node_start(cx, scope, &c);
-    test_client_open(cx, &at_c, &c);
-    await_connected(cx, &p->at_b, 3); /* b was told by a */
-    await_connected(cx, &at_c, 3);
-    test_client_close(cx, &at_c);
-    test_node_stop(cx, &c);
-}
-PAIR_TEST(a_newcomer_is_known_to_all_at_once)
-
-static void who_was_put_out_is_heard_no_more_body(struct urd_cx *cx, struct urd_scope *scope,
-                                                  struct pair *p)
-{
-    Urd__V1__NodeExpel body = URD__V1__NODE_EXPEL__INIT;
-    Urd__V1__Request request = URD__V1__REQUEST__INIT;
-    Urd__V1__Reply *reply;
-    char why[300];
-    (void)scope;
-    body.name = (char *)"b";
-    request.body_case = URD__V1__REQUEST__BODY_NODE_EXPEL;
-    request.node_expel = &body;
-    CHECK_OK(test_ask(cx, &p->at_a, &request, NULL, why));
-    CHECK_OK(urd_sleep(cx, 1500 * MS));
-    CHECK_OK(ask_members(cx, &p->at_a, &reply));
-    for (size_t i = 0; i < reply->node_members->n_members; i++) {
-        const Urd__V1__Member *member = reply->node_members->members[i];
-        if (strcmp(member->name, "b") != 0) continue;
-        CHECK(member->expelled);
-        CHECK(member->heard_ago_ms >= 1000); /* b still tries, and is not let in */
-    }
-    node_reply_free(reply);
-}
-PAIR_TEST(who_was_put_out_is_heard_no_more)
 
 /* ---- capabilities ---- */
 
@@ -432,6 +216,56 @@ static void a_rate_admits_n_in_any_window_body(struct urd_cx *cx, struct urd_sco
 }
 PAIR_TEST(a_rate_admits_n_in_any_window)
 
+static void fresh_refuses_once_the_home_is_silent_body(struct urd_cx *cx, struct urd_scope *scope,
+                                                       struct pair *p)
+{
+    static const char *const caveats[] = { "fresh <= 2s", "action = node.status" };
+    ProtobufCBinaryData token = test_mint(cx, &p->at_a, caveats, 2);
+    test_client_show(&p->at_b, token);
+    CHECK_OK(ask_status(cx, &p->at_b));
+    test_node_stop(cx, &p->a);
+    CHECK_OK(urd_sleep(cx, 2100 * MS));
+    CHECK_ERR(ask_status(cx, &p->at_b), URD_E_DENIED);
+    test_node_start(cx, scope, &p->a);
+    test_client_show(&p->at_a, token);
+    CHECK_OK(ask_status(cx, &p->at_a)); /* the home itself is always fresh */
+    for (unsigned tries = 0; ask_status(cx, &p->at_b) != URD_OK; tries++) {
+        CHECK(tries < 100);
+        CHECK_OK(urd_sleep(cx, 50 * MS));
+    }
+    free(token.data);
+}
+PAIR_TEST(fresh_refuses_once_the_home_is_silent)
+
+static urd_err list_sagas(struct urd_cx *cx, struct test_client *c)
+{
+    Urd__V1__SagaList body = URD__V1__SAGA_LIST__INIT;
+    Urd__V1__Request request = URD__V1__REQUEST__INIT;
+    char why[300];
+    request.body_case = URD__V1__REQUEST__BODY_SAGA_LIST;
+    request.saga_list = &body;
+    return test_ask(cx, c, &request, NULL, why);
+}
+
+static void a_list_is_held_against_the_capability_item_by_item_body(struct urd_cx *cx,
+                                                                    struct urd_scope *scope,
+                                                                    struct pair *p)
+{
+    static const char *const one[] = { "action = saga.list", "resource = saga/book-trip" };
+    static const char *const none[] = { "action = saga.show" };
+    (void)scope;
+    ProtobufCBinaryData token = test_mint(cx, &p->at_a, one, 2);
+    ProtobufCBinaryData other = test_mint(cx, &p->at_a, none, 1);
+    test_client_show(&p->at_a, token);
+    CHECK_OK(list_sagas(cx, &p->at_a)); /* of what it may see */
+    CHECK_ERR(ask_status(cx, &p->at_a), URD_E_DENIED);
+    test_client_show(&p->at_a, other);
+    CHECK_ERR(list_sagas(cx, &p->at_a), URD_E_DENIED); /* the action is judged at the door */
+    free(token.data);
+    free(other.data);
+}
+PAIR_TEST(a_list_is_held_against_the_capability_item_by_item)
+
 static void admin_counts_at_home_alone_and_nothing_counts_for_nothing_body(struct urd_cx *cx,
                                                                            struct urd_scope *scope,
                                                                            struct pair *p)
@@ -451,99 +285,19 @@ static void admin_counts_at_home_alone_and_nothing_counts_for_nothing_body(struc
 }
 PAIR_TEST(admin_counts_at_home_alone_and_nothing_counts_for_nothing)
 
-/* ---- starting ---- */
-
-static urd_err one_at_a_time_task(struct urd_cx *cx, void *arg)
-{
-    struct test_node a = { 0 }, again = { 0 }, other = { 0 };
-    char why[300], conf[300], key[300], line[400];
-    (void)arg;
-    const struct urd_region_options options = { .name = "nodes", .policy = URD_REGION_COLLECT };
-    URD_REGION(r);
-    if (!urd_region_open(cx, &options, r)) abort();
-    CHECK_OK(test_node_init(cx, &a, "a", NULL, why));
-    CHECK_ERR(test_node_init(cx, &a, "a", NULL, why), URD_E_EXISTS);
-    test_node_start(cx, urd_region_scope(r), &a);
-
-    again = a;
-    again.rpc[0] = 0;
-    test_node_start(cx, urd_region_scope(r), &again);
-    CHECK_ERR(again.err, URD_E_BUSY);
-    CHECK(strstr(again.errmsg, "another node runs on") != NULL);
-
-    CHECK_OK(test_node_init(cx, &other, "other", NULL, why));
-    (void)snprintf(conf, sizeof conf, "%s/urd.conf", other.dir);
-    FILE *file = fopen(conf, "w");
-    (void)fprintf(file, "[node]\nname = other\n[rpc]\nlisten = %s\n[data]\nlisten = 127.0.0.1:0\n",
-                  a.rpc);
-    (void)fclose(file);
-    test_node_start(cx, urd_region_scope(r), &other);
-    CHECK_ERR(other.err, URD_E_BUSY);
-    CHECK(strstr(other.errmsg, "is in use by another process") != NULL);
-
-    (void)snprintf(key, sizeof key, "%s/keys/node.key", other.dir);
-    CHECK(chmod(key, 0644) == 0);
-    test_node_start(cx, urd_region_scope(r), &other);
-    CHECK_ERR(other.err, URD_E_CONFIG);
-    (void)snprintf(line, sizeof line, "chmod 600 %s", key);
-    CHECK(strstr(other.errmsg, line) != NULL);
-
-    test_node_stop(cx, &a);
-    urd_region_close(cx, r, NULL);
-    return URD_OK;
-}
-
-static void what_keeps_a_node_from_starting_is_said(void **state)
-{
-    (void)state;
-    run_in_cluster(one_at_a_time_task);
-}
-
-static urd_err bad_options_task(struct urd_cx *cx, void *arg)
-{
-    char dir[100], why[300];
-    (void)arg;
-    (void)snprintf(dir, sizeof dir, "%s/x", scratch);
-    struct node_command_init options = { .dir = dir, .name = "x", .rpc = "0.0.0.0:0" };
-    CHECK_ERR(node_command_init(cx, &options, why, sizeof why), URD_E_CONFIG);
-    CHECK(strstr(why, "say too which one others reach it at") != NULL);
-    options = (struct node_command_init){
-        .dir = dir, .name = "x", .rpc = "192.0.2.1:7000", .plain = true
-    };
-    CHECK_ERR(node_command_init(cx, &options, why, sizeof why), URD_E_CONFIG);
-    CHECK(strstr(why, "loopback") != NULL);
-    options = (struct node_command_init){ .dir = dir, .name = "no spaces" };
-    CHECK_ERR(node_command_init(cx, &options, why, sizeof why), URD_E_CONFIG);
-    options =
-        (struct node_command_init){ .dir = dir, .name = "x", .join = "urd-invite-1.nonsense" };
-    CHECK_ERR(node_command_init(cx, &options, why, sizeof why), URD_E_INVALID);
-    CHECK(access(dir, F_OK) != 0);
-    return URD_OK;
-}
-
-static void init_makes_nothing_of_bad_options(void **state)
-{
-    (void)state;
-    run_in_cluster(bad_options_task);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(init_makes_nothing_of_bad_options),
-        TEST(what_keeps_a_node_from_starting_is_said),
-        TEST(an_invite_is_good_once),
-        TEST(another_name_or_ca_is_not_talked_to),
-        TEST(a_newcomer_is_known_to_all_at_once),
-        TEST(who_was_put_out_is_heard_no_more),
         TEST(revoked_at_a_is_refused_at_b_within_a_second),
         TEST(a_node_that_was_away_learns_it_when_it_is_back),
         TEST(a_holder_may_revoke_what_it_handed_on_and_nothing_else),
         TEST(uses_admit_exactly_n_over_both_nodes),
         TEST(a_retry_spends_once_and_a_home_that_is_away_refuses),
         TEST(a_rate_admits_n_in_any_window),
+        TEST(fresh_refuses_once_the_home_is_silent),
+        TEST(a_list_is_held_against_the_capability_item_by_item),
         TEST(admin_counts_at_home_alone_and_nothing_counts_for_nothing),
     };
     return cmocka_run_group_tests_name("node/cluster", tests, NULL, NULL);

@@ -242,7 +242,9 @@ static void a_backup_is_put_back_as_it_was_body(struct urd_cx *cx, struct urd_sc
     Urd__V1__NodeVerify verify = URD__V1__NODE_VERIFY__INIT;
     Urd__V1__NodeStatus status = URD__V1__NODE_STATUS__INIT;
     Urd__V1__Reply *reply;
+    static const char *const few[] = { "uses <= 3" };
     ProtobufCBinaryData before = test_mint(cx, c, NULL, 0);
+    ProtobufCBinaryData counted = test_mint(cx, c, few, 1);
     (void)snprintf(path, sizeof path, "%s/backup", scratch);
     body.path = (char *)"backup";
     CHECK_ERR(ask_done(cx, c, URD__V1__REQUEST__BODY_NODE_BACKUP, &body, NULL, why), URD_E_INVALID);
@@ -265,9 +267,88 @@ static void a_backup_is_put_back_as_it_was_body(struct urd_cx *cx, struct urd_sc
     CHECK(access(store, F_OK) != 0); /* said once */
     test_client_show(c, before);     /* its root key was in the backup */
     CHECK_OK(ask_done(cx, c, URD__V1__REQUEST__BODY_NODE_STATUS, &status, NULL, why));
+    test_client_show(c, counted); /* how often it was used since the backup nobody knows */
+    CHECK_ERR(ask_done(cx, c, URD__V1__REQUEST__BODY_NODE_STATUS, &status, NULL, why),
+              URD_E_DENIED);
+    CHECK(strstr(why, "uses are used up") != NULL);
     free(before.data);
+    free(counted.data);
 }
 NODE_TEST(a_backup_is_put_back_as_it_was, NULL)
+
+/* ---- certificates ---- */
+
+static int fill(void *cx, unsigned char *ret, size_t len)
+{
+    return urd_cx_random(cx, ret, len) == URD_OK ? 0 : -1;
+}
+
+/* Replace the node's certificate by one that was made @days ago. */
+static void age_certificate(struct urd_cx *cx, const char *dir, int days)
+{
+    const struct node_identity_random random = { fill, cx };
+    struct node_directory *d;
+    uint8_t *csr;
+    size_t csr_len;
+    char *cert, why[300];
+    int64_t now_ns;
+    CHECK_OK(urd_cx_wall(cx, &now_ns));
+    CHECK_OK(node_directory_open(cx, dir, &d, why, sizeof why));
+    CHECK_OK(node_identity_csr(&random, "a", d->key_pem, &csr, &csr_len, NULL, 0));
+    CHECK_OK(node_identity_certify(&random, d->ca_pem, d->ca_key_pem, csr, csr_len, "a",
+                                   now_ns / 1000000000 - days * 86400, &cert, NULL, 0));
+    CHECK_OK(node_directory_set_cert(cx, d, cert));
+    node_directory_close(d);
+    free(csr);
+    free(cert);
+}
+
+static int64_t certificate_end(struct urd_cx *cx, const char *dir)
+{
+    struct node_directory *d;
+    char why[300];
+    int64_t end;
+    CHECK_OK(node_directory_open(cx, dir, &d, why, sizeof why));
+    CHECK_OK(node_identity_check(d->cert_pem, d->key_pem, d->ca_pem, "a", NULL, &end, NULL, 0));
+    node_directory_close(d);
+    return end;
+}
+
+static void an_old_certificate_is_renewed_while_it_serves_body(struct urd_cx *cx,
+                                                               struct urd_scope *scope,
+                                                               struct test_node *n,
+                                                               struct test_client *c)
+{
+    Urd__V1__NodeStatus status = URD__V1__NODE_STATUS__INIT;
+    char why[300];
+    int64_t young = certificate_end(cx, n->dir);
+    test_node_stop(cx, n);
+    age_certificate(cx, n->dir, NODE_CERT_RENEW_DAYS + 1);
+    CHECK(certificate_end(cx, n->dir) < young);
+    test_node_start(cx, scope, n);
+    for (unsigned tries = 0; certificate_end(cx, n->dir) < young; tries++) {
+        CHECK(tries < 100);
+        CHECK_OK(urd_sleep(cx, 20 * MS));
+    }
+    struct test_client anew;
+    test_client_open(cx, &anew, n);
+    CHECK_OK(ask_done(cx, &anew, URD__V1__REQUEST__BODY_NODE_STATUS, &status, NULL, why));
+    test_client_close(cx, &anew);
+
+    /* One that has run out keeps clients away, and not the node from making a new one. */
+    test_node_stop(cx, n);
+    age_certificate(cx, n->dir, NODE_CERT_DAYS + 1);
+    test_node_start(cx, scope, n);
+    for (unsigned tries = 0; certificate_end(cx, n->dir) < young; tries++) {
+        CHECK(tries < 100);
+        CHECK_OK(urd_sleep(cx, 20 * MS));
+    }
+    (void)c;
+    test_client_open(cx, &anew, n);
+    CHECK_OK(ask_done(cx, &anew, URD__V1__REQUEST__BODY_NODE_STATUS, &status, NULL, why));
+    test_client_close(cx, &anew);
+}
+NODE_TEST(an_old_certificate_is_renewed_while_it_serves, NULL)
 
 /* ---- without a node ---- */
 
@@ -296,6 +377,7 @@ int main(void)
         TEST(nonsense_is_answered_with_a_code),
         TEST(minting_is_never_wider_and_never_longer_than_allowed),
         TEST(a_backup_is_put_back_as_it_was),
+        TEST(an_old_certificate_is_renewed_while_it_serves),
         cmocka_unit_test(a_plan_needs_no_node),
     };
     return cmocka_run_group_tests_name("node/command", tests, NULL, NULL);

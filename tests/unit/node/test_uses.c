@@ -86,6 +86,17 @@ static void a_clock_that_steps_back_gives_nothing_away(void **state)
     assert_true(node_counter_spend(&counter, 1, 10 * S, 110 * S, &retry));
 }
 
+static void what_was_counted_before_a_restore_is_spent(void **state)
+{
+    (void)state;
+    struct node_budget uses = { .count_max = 5 }, rate = { .count_max = 5, .window_ns = 60 * S };
+    assert_true(node_budget_trusted(&uses, 10, 0, 100 * S)); /* never restored */
+    assert_false(node_budget_trusted(&uses, 100, 100, 500 * S));
+    assert_true(node_budget_trusted(&uses, 101, 100, 500 * S));
+    assert_false(node_budget_trusted(&rate, 10, 100, 160 * S - 1));
+    assert_true(node_budget_trusted(&rate, 10, 100, 160 * S));
+}
+
 static void a_counter_reads_back_and_damage_is_noticed(void **state)
 {
     (void)state;
@@ -108,6 +119,7 @@ int main(void)
         cmocka_unit_test(a_rate_never_admits_more_than_n_in_any_window),
         cmocka_unit_test(a_rate_gives_room_again_when_it_said),
         cmocka_unit_test(a_clock_that_steps_back_gives_nothing_away),
+        cmocka_unit_test(what_was_counted_before_a_restore_is_spent),
         cmocka_unit_test(a_counter_reads_back_and_damage_is_noticed),
     };
     return cmocka_run_group_tests_name("node/uses", tests, NULL, NULL);
