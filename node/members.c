@@ -106,7 +106,7 @@ urd_err node_members_announce(struct urd_cx *cx, struct node *node)
 void node_members_heard(struct urd_cx *cx, struct node *node, const char *name, uint64_t seq)
 {
     struct node_known *known = node_members_get(node, name);
-    if (known == NULL) return;
+    if (known == NULL || known->expelled) return; /* an answer may have been on its way */
     known->heard = true;
     known->heard_ns = urd_cx_now(cx);
     if (node_facts_reached(node, name) < seq) return;
