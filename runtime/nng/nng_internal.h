@@ -34,6 +34,14 @@ URD_MUST_USE urd_err urd_nng_message(const void *bytes, size_t len, nng_msg **re
  * when the pool takes no more. */
 void urd_nng_run_surely(struct urd_cx *cx, void (*fn)(void *arg), void *arg);
 
+/* closer.c */
+/* Have @close(@arg) called on the closer's thread.  With @cx (a masked task) its end is awaited,
+ * for 2 s at most; NULL: not.  False: out of memory, and it is not called (a leak, where closing
+ * might have hung).  */
+URD_MUST_USE bool urd_nng_close_later(struct urd_cx *cx, void (*close)(void *arg), void *arg);
+/* How many closes have not ended. */
+uint32_t urd_nng_closes_waiting(void);
+
 /* server.c */
 urd_err urd_nng_listen(void *impl, struct urd_cx *cx, const struct urd_rpc_endpoint *endpoint,
                        uint16_t *ret_port, void **ret_server);

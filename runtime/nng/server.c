@@ -75,6 +75,7 @@ static void close_run(void *arg)
 {
     struct urd_nng_server *server = arg;
     nng_close(server->socket);
+    free(server);
 }
 
 void urd_nng_server_close(void *arg, struct urd_cx *cx)
@@ -85,9 +86,8 @@ void urd_nng_server_close(void *arg, struct urd_cx *cx)
     if (server == NULL) return;
     assert(!server->serving);
     urd_mask(cx, m);
-    urd_nng_run_surely(cx, close_run, server);
+    (void)!urd_nng_close_later(cx, close_run, server);
     urd_unmask(cx, m);
-    free(server);
 }
 
 /* ---- rotation ---- */
