@@ -66,9 +66,15 @@ static void wake(struct saga_engine *engine)
     if (urd_channel_try_send(engine->inbox, &nothing) != URD_OK) return;
 }
 
+static urd_err failure(struct saga_engine *engine)
+{
+    return (urd_err)atomic_load(&engine->failed);
+}
+
 void saga_engine_fail(struct saga_engine *engine, urd_err err)
 {
-    if (engine->failed == URD_OK) engine->failed = err;
+    int none = URD_OK;
+    (void)atomic_compare_exchange_strong(&engine->failed, &none, (int)err);
     wake(engine);
 }
 
@@ -159,7 +165,7 @@ static urd_err serve(struct urd_cx *cx, struct saga_engine *e)
 {
     for (;;) {
         struct saga_inbox_item item;
-        if (e->failed != URD_OK) return e->failed;
+        if (failure(e) != URD_OK) return failure(e);
         if (atomic_load(&e->closing)) return URD_OK;
         urd_err err = urd_channel_receive(cx, e->inbox, &item, URD_FOREVER);
         if (err != URD_OK) return err;
@@ -200,7 +206,7 @@ static void drain(struct urd_cx *cx, struct saga_engine *e)
     for (uint32_t b = 0; b < SAGA_BUCKETS; b++)
         for (struct saga_run *run = e->buckets[b]; run != NULL; run = run->next)
             urd_notify_one(&run->notify);
-    while (e->runs > 0 && e->failed == URD_OK)
+    while (e->runs > 0 && failure(e) == URD_OK)
         if (urd_notify_wait(cx, &e->idle, until_ns) != URD_OK) return;
 }
 
@@ -295,7 +301,7 @@ urd_err saga_engine_run(struct urd_cx *cx, void *arg)
     if (err == URD_OK || err == URD_E_CANCELLED) drain(cx, e);
     urd_unmask(cx, m);
     urd_region_close(cx, region, NULL);
-    return e->failed != URD_OK ? e->failed : err;
+    return failure(e) != URD_OK ? failure(e) : err;
 }
 
 void saga_engine_stats(struct saga_engine *engine, struct saga_engine_stats *ret)

@@ -151,6 +151,7 @@ struct saga_engine {
     struct urd_event ready;
     urd_err ready_err;
     atomic_bool closing;
+    atomic_int failed;   /* urd_err: why it cannot go on; URD_OK */
     atomic_uint submits; /* under way */
     atomic_uint open;
     atomic_uint by_state[SAGA_STATES];
@@ -165,7 +166,6 @@ struct saga_engine {
     /* the engine's worker's */
     struct saga_run *buckets[SAGA_BUCKETS];
     struct urd_scope *scope;
-    urd_err failed;
     uint32_t runs;
     struct urd_notify idle; /* a run has gone */
 };
@@ -185,7 +185,7 @@ static inline uint32_t saga_bucket(const uint8_t id[SAGA_ID_BYTES])
 int64_t saga_engine_now(struct urd_cx *cx, const struct saga_engine *engine);
 /* A deadline of node time on the cx's clock. */
 uint64_t saga_engine_mono(const struct saga_engine *engine, int64_t at_ns);
-/* The engine cannot go on. */
+/* The engine cannot go on.  From any task. */
 void saga_engine_fail(struct saga_engine *engine, urd_err err);
 
 /* --- engine_run.c ----------------------------------------------------------------------------- */

@@ -201,6 +201,9 @@ static urd_err commit_and_hand_over(struct urd_cx *cx, struct saga_engine *engin
         atomic_fetch_add(&engine->accepted, 1);
         urd_permit_send(permit, &item);
     }
+    /* What no saga of this engine could write any more, it should know though it is idle. */
+    if (err == URD_E_FENCED || urd_err_classify(err) == URD_CLASS_HALT)
+        saga_engine_fail(engine, err);
     if (err != URD_OK) return err;
     saga_id_print(receipt.id, receipt.id_text);
     *ret = receipt;

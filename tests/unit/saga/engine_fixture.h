@@ -430,4 +430,92 @@ __attribute__((unused)) static bool acted(struct world *w, const uint8_t *id, ui
     return is;
 }
 
+/* --- what tests share --------------------------------------------------------------------------
+ */
+
+#define TRIP                                                                                       \
+    "{'saga':'trip','labels':{'customer':'417'},'steps':["                                         \
+    "{'name':'hotel','op':'Reserve','action':'hotel.hold','compensate':'hotel.release',"           \
+    "'input':{'nights':2}},"                                                                       \
+    "{'name':'flight','op':'Reserve','action':'flight.hold','compensate':'flight.release'},"       \
+    "{'name':'mail','op':'Send','action':'mail.queue','compensate':'mail.retract'},"               \
+    "{'name':'pay','op':'Commit','action':'card.capture','compensate':'card.refund',"              \
+    "'input':{'hold':{'$from':'hotel','$pointer':'/id'}}}]}"
+
+#define ON_BOTH(test)                                                                              \
+    { #test " (memory)", test, on_memory, close_it, NULL },                                        \
+    {                                                                                              \
+#test " (lmdb)", test, on_lmdb, close_it, NULL                                             \
+    }
+
+__attribute__((unused)) static int on_memory(void **state)
+{
+    *state = world_open(ON_MEMORY);
+    return 0;
+}
+__attribute__((unused)) static int on_lmdb(void **state)
+{
+    *state = world_open(ON_LMDB);
+    return 0;
+}
+__attribute__((unused)) static int close_it(void **state)
+{
+    world_close(*state);
+    return 0;
+}
+
+__attribute__((unused)) static enum saga_answer_kind pay_says_no(struct world *w, struct urd_cx *cx,
+                                                                 struct saga_dispatch *d)
+{
+    (void)w;
+    (void)cx;
+    return d->step_index == 3 && d->direction == SAGA_DO ? SAGA_FAIL : SAGA_DONE;
+}
+
+/* --- unknown outcomes ------------------------------------------------------------------------- */
+
+__attribute__((unused)) static enum saga_answer_kind lossy(struct world *w, struct urd_cx *cx,
+                                                           struct saga_dispatch *d)
+{
+    (void)cx;
+    uint32_t die = roll(&w->seed) % 10;
+    if (die < 3) return SAGA_UNKNOWN; /* it acted, and its answer is lost */
+    if (die == 3) return SAGA_RETRY;
+    if (die == 4 && d->direction == SAGA_DO && d->step_index == 2) return SAGA_FAIL;
+    return SAGA_DONE;
+}
+
+#define QUICK                                                                                      \
+    "{'saga':'quick','steps':["                                                                    \
+    "{'name':'a','op':'Reserve','action':'x','compensate':'u',"                                    \
+    "'retry':{'attempts':3,'first_ms':1,'cap_ms':4}},"                                             \
+    "{'name':'b','op':'Reserve','action':'x','compensate':'u',"                                    \
+    "'retry':{'attempts':3,'first_ms':1,'cap_ms':4}},"                                             \
+    "{'name':'c','op':'Commit','action':'x','compensate':'u',"                                     \
+    "'retry':{'attempts':3,'first_ms':1,'cap_ms':4}}]}"
+
+__attribute__((unused)) static void check_net(struct world *w, const uint8_t *id,
+                                              enum saga_state end, uint32_t steps)
+{
+    assert_true(saga_state_ended(end));
+    for (uint32_t i = 0; i < steps; i++)
+        assert_int_equal(acted(w, id, i), end == SAGA_COMMITTED);
+}
+
+/* Hangs until let go. */
+__attribute__((unused)) static enum saga_answer_kind hanging(struct world *w, struct urd_cx *cx,
+                                                             struct saga_dispatch *d)
+{
+    while (!w->let_go && d->step_index == 1 && d->direction == SAGA_DO && w->withdrawn == 0)
+        if (urd_notify_wait(cx, &w->wake, URD_FOREVER) != URD_OK) break;
+    return w->withdrawn > 0 && d->direction == SAGA_DO && d->step_index == 1 && !w->let_go
+               ? SAGA_NOT_TAKEN
+               : SAGA_DONE;
+}
+
+#define TWO                                                                                        \
+    "{'saga':'two','budget':{'undo_attempts':2},'steps':["                                         \
+    "{'name':'a','op':'Reserve','action':'x','compensate':'u','retry':{'first_ms':1}},"            \
+    "{'name':'b','op':'Commit','action':'x','compensate':'u','retry':{'first_ms':1}}]}"
+
 #endif
