@@ -72,6 +72,111 @@ static void revoked_at_a_is_refused_at_b_within_a_second_body(struct urd_cx *cx,
 }
 PAIR_TEST(revoked_at_a_is_refused_at_b_within_a_second)
 
+/* Let node @n talk to others every 20 s only, from its next start on. */
+static void seldom(const struct test_node *n)
+{
+    char path[300];
+    (void)snprintf(path, sizeof path, "%s/urd.conf", n->dir);
+    FILE *file = fopen(path, "a");
+    CHECK(file != NULL);
+    (void)fprintf(file, "\n[peer]\nheartbeat = 20s\n");
+    (void)fclose(file);
+}
+
+static void a_revocation_does_not_wait_for_a_heartbeat_body(struct urd_cx *cx,
+                                                            struct urd_scope *scope, struct pair *p)
+{
+    unsigned confirmed = 0;
+    ProtobufCBinaryData token = test_mint(cx, &p->at_a, NULL, 0);
+    test_node_stop(cx, &p->a);
+    test_node_stop(cx, &p->b);
+    seldom(&p->a);
+    seldom(&p->b);
+    test_node_start(cx, scope, &p->b);
+    test_node_start(cx, scope, &p->a);
+    await_connected(cx, &p->at_a, 2);
+    test_client_show(&p->at_b, token);
+    CHECK_OK(ask_status(cx, &p->at_b));
+    CHECK_OK(take_back(cx, &p->at_a, &token, &confirmed));
+    CHECK_ERR(ask_status(cx, &p->at_b), URD_E_REVOKED);
+    CHECK(confirmed == 2);
+    free(token.data);
+}
+PAIR_TEST(a_revocation_does_not_wait_for_a_heartbeat)
+
+static void what_runs_under_a_revoked_capability_is_ended_body(struct urd_cx *cx,
+                                                               struct urd_scope *scope,
+                                                               struct pair *p)
+{
+    static const char document[] =
+        "{\"saga\":\"t\",\"steps\":[{\"name\":\"a\",\"op\":\"Reserve\","
+        "\"action\":\"x.hold\",\"compensate\":\"x.free\"}]}"; /* nobody serves x.hold */
+    Urd__V1__SagaSubmit submit = URD__V1__SAGA_SUBMIT__INIT;
+    Urd__V1__SagaWait wait = URD__V1__SAGA_WAIT__INIT;
+    Urd__V1__Request request = URD__V1__REQUEST__INIT;
+    Urd__V1__Reply *reply;
+    char why[300], id[64];
+    unsigned confirmed;
+    (void)scope;
+    ProtobufCBinaryData admin = token_of_text(p->at_a.place.cap);
+    ProtobufCBinaryData token = test_mint(cx, &p->at_a, NULL, 0);
+    test_client_show(&p->at_a, token);
+    submit.name = (char *)"t";
+    submit.document = (ProtobufCBinaryData){ sizeof document - 1, (uint8_t *)document };
+    request.body_case = URD__V1__REQUEST__BODY_SAGA_SUBMIT;
+    request.saga_submit = &submit;
+    urd_err err = test_ask(cx, &p->at_a, &request, &reply, why);
+    if (err != URD_OK) fprintf(stderr, "%s\n", why);
+    CHECK_OK(err);
+    (void)snprintf(id, sizeof id, "%s", reply->saga_submit->id);
+    node_reply_free(reply);
+
+    test_client_show(&p->at_a, admin);
+    CHECK_OK(take_back(cx, &p->at_a, &token, &confirmed));
+    wait.id = id;
+    request.body_case = URD__V1__REQUEST__BODY_SAGA_WAIT;
+    request.saga_wait = &wait;
+    CHECK_OK(test_ask(cx, &p->at_a, &request, &reply, why));
+    CHECK(reply->saga->ended && reply->saga->state == URD__V1__SAGA_STATE__SAGA_COMPENSATED);
+    node_reply_free(reply);
+    free(admin.data);
+    free(token.data);
+}
+PAIR_TEST(what_runs_under_a_revoked_capability_is_ended)
+
+static urd_err serve_two(struct urd_cx *cx, struct test_client *c)
+{
+    static char *actions[] = { (char *)"x.hold", (char *)"y.hold" };
+    Urd__V1__WorkerTake take = URD__V1__WORKER_TAKE__INIT;
+    Urd__V1__Request request = URD__V1__REQUEST__INIT;
+    uint8_t id[16] = { 1 };
+    char why[300];
+    take.worker_id = take.store_id = (ProtobufCBinaryData){ sizeof id, id };
+    take.n_actions = 2;
+    take.actions = actions;
+    request.body_case = URD__V1__REQUEST__BODY_WORKER_TAKE;
+    request.worker_take = &take;
+    return test_ask(cx, c, &request, NULL, why);
+}
+
+static void every_resource_of_a_request_has_to_be_allowed_body(struct urd_cx *cx,
+                                                               struct urd_scope *scope,
+                                                               struct pair *p)
+{
+    static const char *const one[] = { "action = worker.serve", "resource = do/x.hold" };
+    static const char *const both[] = { "action = worker.serve", "resource = do/x.*,do/y.*" };
+    (void)scope;
+    ProtobufCBinaryData narrow = test_mint(cx, &p->at_a, one, 2);
+    ProtobufCBinaryData wide = test_mint(cx, &p->at_a, both, 2);
+    test_client_show(&p->at_a, narrow);
+    CHECK_ERR(serve_two(cx, &p->at_a), URD_E_DENIED);
+    test_client_show(&p->at_a, wide);
+    CHECK_OK(serve_two(cx, &p->at_a));
+    free(narrow.data);
+    free(wide.data);
+}
+PAIR_TEST(every_resource_of_a_request_has_to_be_allowed)
+
 static void a_node_that_was_away_learns_it_when_it_is_back_body(struct urd_cx *cx,
                                                                 struct urd_scope *scope,
                                                                 struct pair *p)
@@ -291,6 +396,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(revoked_at_a_is_refused_at_b_within_a_second),
+        TEST(a_revocation_does_not_wait_for_a_heartbeat),
+        TEST(what_runs_under_a_revoked_capability_is_ended),
+        TEST(every_resource_of_a_request_has_to_be_allowed),
         TEST(a_node_that_was_away_learns_it_when_it_is_back),
         TEST(a_holder_may_revoke_what_it_handed_on_and_nothing_else),
         TEST(uses_admit_exactly_n_over_both_nodes),
