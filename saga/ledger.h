@@ -50,7 +50,10 @@ void saga_ledgers_done(struct saga_ledgers *ledgers);
 URD_MUST_USE urd_err saga_ledgers_add(struct saga_ledgers *ledgers, const char *text,
                                       size_t text_len);
 
-/* The events of saga @id, in order of ledger and line. */
+/* Sort, if they are not. */
+void saga_ledgers_sort(struct saga_ledgers *ledgers);
+
+/* The events of saga @id, in order of ledger and line; sorts first. */
 const struct saga_ledger_event *saga_ledgers_of(struct saga_ledgers *ledgers,
                                                 const uint8_t id[SAGA_ID_BYTES], size_t *ret_len);
 
