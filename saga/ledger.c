@@ -84,13 +84,15 @@ static urd_err make_room(struct saga_ledgers *ledgers)
 
 urd_err saga_ledgers_add(struct saga_ledgers *ledgers, const char *text, size_t text_len)
 {
-    const char *at = text, *end = text + text_len, *newline;
+    const char *newline;
     struct saga_ledger_event event = { .ledger = ledgers->ledgers };
     ledgers->ledgers++;
     ledgers->sorted = false;
-    for (; at < end && (newline = memchr(at, '\n', (size_t)(end - at))) != NULL; at = newline + 1) {
+    for (size_t at = 0; at < text_len; at = (size_t)(newline - text) + 1) {
+        newline = memchr(text + at, '\n', text_len - at);
+        if (newline == NULL) break;
         event.line++;
-        urd_err err = saga_ledger_decode(at, (size_t)(newline - at), &event);
+        urd_err err = saga_ledger_decode(text + at, (size_t)(newline - text) - at, &event);
         if (err == URD_E_NOMEM) return err;
         if (err != URD_OK) {
             ledgers->lines_damaged++;

@@ -385,14 +385,16 @@ static urd_err try_submit(struct urd_cx *cx, struct world *w, const char *docume
     return err;
 }
 
-static struct saga_receipt submit(struct urd_cx *cx, struct world *w, const char *document)
+__attribute__((unused)) static struct saga_receipt submit(struct urd_cx *cx, struct world *w,
+                                                          const char *document)
 {
     struct saga_receipt receipt;
     assert_int_equal(try_submit(cx, w, document, NULL, &receipt), URD_OK);
     return receipt;
 }
 
-static enum saga_state wait_end(struct urd_cx *cx, struct world *w, const uint8_t *id)
+__attribute__((unused)) static enum saga_state wait_end(struct urd_cx *cx, struct world *w,
+                                                        const uint8_t *id)
 {
     struct saga_moment moment;
     urd_err err =
