@@ -256,23 +256,61 @@ int client_run_node(struct urd_cx *cx, const struct client_invocation *inv)
     return err == URD_OK ? CLIENT_EXIT_DONE : client_fail(inv, err, why);
 }
 
-int client_run_verify(struct urd_cx *cx, const struct client_invocation *inv)
+static void print_line(void *arg, const char *line)
+{
+    (void)arg;
+    (void)printf("%s\n", line);
+}
+
+enum { LEDGERS_MAX = 64 };
+#define LEDGER_BYTES_MAX (UINT64_C(2) << 30)
+
+/* Verify the stopped node's store in DIR against @ledgers. */
+static int verify_dir(struct urd_cx *cx, const struct client_invocation *inv, char *const *ledgers,
+                      size_t count)
 {
     char why[URD_CLIENT_ERRMSG_MAX] = "", *report;
     bool sound;
-    if (inv->args_count == 0) {
-        if (!client_given(inv, "ledger") && !client_given(inv, "history"))
-            return client_connected(cx, inv, verify_asked);
-        (void)fprintf(stderr, "urd: --ledger and --history want DIR\n");
-        return CLIENT_EXIT_USAGE;
-    }
-    if (client_given(inv, "ledger") || client_given(inv, "history"))
-        return client_fail(inv, URD_E_UNSUPPORTED, "--ledger and --history are not supported");
-    urd_err err = node_command_verify(cx, inv->args[0], &report, &sound, why, sizeof why);
+    struct node_command_verify options = { .dir = inv->args[0],
+                                           .ledgers = (const char *const *)ledgers,
+                                           .ledgers_count = count,
+                                           .require_ends = client_given(inv, "ended"),
+                                           .record =
+                                               client_given(inv, "history") ? print_line : NULL };
+    urd_err err = node_command_verify(cx, &options, &report, &sound, why, sizeof why);
     if (err != URD_OK) return client_fail(inv, err, why);
     show(inv, &(ProtobufCBinaryData){ .data = (uint8_t *)report, .len = strlen(report) });
     free(report);
     return sound ? CLIENT_EXIT_DONE : CLIENT_EXIT_FAILED;
+}
+
+int client_run_verify(struct urd_cx *cx, const struct client_invocation *inv)
+{
+    char *ledgers[LEDGERS_MAX];
+    size_t count = 0, len;
+    int status = CLIENT_EXIT_DONE;
+    if (inv->args_count == 0) {
+        if (!client_given(inv, "ledger") && !client_given(inv, "history") &&
+            !client_given(inv, "ended"))
+            return client_connected(cx, inv, verify_asked);
+        (void)fprintf(stderr, "urd: --ledger, --history and --ended want DIR\n");
+        return CLIENT_EXIT_USAGE;
+    }
+    for (const char *path;
+         (path = client_text_nth(inv, "ledger", (unsigned)count)) != NULL && count < LEDGERS_MAX;) {
+        urd_err err = client_local_load(cx, path, LEDGER_BYTES_MAX, &ledgers[count], &len);
+        if (err != URD_OK) {
+            char why[URD_CLIENT_ERRMSG_MAX];
+            (void)snprintf(why, sizeof why, "%.200s: %s", path, urd_err_text(err));
+            status = client_fail(inv, err, why);
+            break;
+        }
+        count++;
+    }
+    if (status == CLIENT_EXIT_DONE) status = verify_dir(cx, inv, ledgers, count);
+    while (count > 0)
+        free(ledgers[--count]);
+    return status;
 }
 
 int client_run_restore(struct urd_cx *cx, const struct client_invocation *inv)

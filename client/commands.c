@@ -48,6 +48,7 @@ static const struct client_flag init_flags[] = {
 };
 static const struct client_flag verify_flags[] = {
     { "history", B, NULL, "print every journal record of DIR's store, one a line", false },
+    { "ended", B, NULL, "a saga that is still open is a breach too", false },
     { "ledger", T, "FILE", "a participant's ledger (JSON lines) to check the sagas against", true },
     END
 };

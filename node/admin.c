@@ -172,53 +172,6 @@ static urd_err on_expel(struct urd_cx *cx, struct node_call *call)
 
 /* ---- the store ---- */
 
-struct walk {
-    struct storage_snapshot *snapshot;
-    struct storage_verify_result result;
-    json_t *flaws;
-    urd_err err;
-};
-
-static void note_flaw(void *arg, const struct storage_flaw *flaw)
-{
-    struct walk *walk = arg;
-    if (json_array_size(walk->flaws) < 100)
-        (void)json_array_append_new(
-            walk->flaws,
-            json_pack("{s:s, s:s}", "code", urd_err_name(flaw->err), "message", flaw->sentence));
-}
-
-static void walk_run(void *arg)
-{
-    struct walk *walk = arg;
-    walk->err = storage_verify(walk->snapshot, note_flaw, walk, &walk->result);
-}
-
-urd_err node_verify_store(struct urd_cx *cx, struct storage *store, json_t **ret, bool *ret_sound)
-{
-    struct walk walk = { .flaws = json_array() };
-    if (walk.flaws == NULL) return URD_E_NOMEM;
-    urd_err err = storage_snapshot_begin(store, "verify", urd_cx_now(cx), &walk.snapshot);
-    if (err == URD_OK) {
-        err = urd_blocking(cx, walk_run, &walk);
-        storage_snapshot_end(walk.snapshot);
-        if (err == URD_OK) err = walk.err;
-    }
-    json_t *report = NULL;
-    if (err == URD_OK) {
-        report = json_pack("{s:I, s:I, s:I, s:I, s:O}", "items", (json_int_t)walk.result.items,
-                           "journal_records", (json_int_t)walk.result.journal_records, "bytes",
-                           (json_int_t)walk.result.bytes, "flaws", (json_int_t)walk.result.flaws,
-                           "found", walk.flaws);
-        if (report == NULL) err = URD_E_NOMEM;
-    }
-    json_decref(walk.flaws);
-    if (err != URD_OK) return err;
-    *ret = report;
-    *ret_sound = walk.result.flaws == 0;
-    return URD_OK;
-}
-
 static urd_err on_verify(struct urd_cx *cx, struct node_call *call)
 {
     Urd__V1__NodeVerifyReply *reply =
@@ -226,7 +179,8 @@ static urd_err on_verify(struct urd_cx *cx, struct node_call *call)
     json_t *report;
     bool sound;
     if (reply == NULL) return URD_E_NOMEM;
-    urd_err err = node_verify_store(cx, call->node->store, &report, &sound);
+    urd_err err =
+        node_verify_store(cx, call->node->store, &(struct node_verify){ 0 }, &report, &sound);
     if (err != URD_OK) return err;
     reply->sound = sound;
     call->reply.node_verify = reply;

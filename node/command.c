@@ -15,6 +15,7 @@
 #include "runtime/runtime.h"
 #include "runtime/service.h"
 #include "saga/document.h"
+#include "saga/ledger.h"
 #include "saga/plan.h"
 #include "storage/kv_lmdb.h"
 
@@ -108,8 +109,8 @@ static void store_close(void *store)
 }
 
 /* Walk the store at @path, opened for reading beside whoever writes it. */
-static urd_err verify_at(struct urd_cx *cx, const char *path, char **ret_json, bool *ret_sound,
-                         char *errmsg, size_t errmsg_len)
+static urd_err verify_at(struct urd_cx *cx, const char *path, const struct node_verify *options,
+                         char **ret_json, bool *ret_sound, char *errmsg, size_t errmsg_len)
 {
     struct store_call call = { .options = { .must_exist = true, .read_only = true },
                                .errmsg = errmsg,
@@ -121,7 +122,7 @@ static urd_err verify_at(struct urd_cx *cx, const char *path, char **ret_json, b
     if (err != URD_OK) return err;
     json_t *report;
     bool sound;
-    err = node_verify_store(cx, call.store, &report, &sound);
+    err = node_verify_store(cx, call.store, options, &report, &sound);
     if (urd_blocking(cx, store_close, call.store) != URD_OK) storage_close(call.store);
     if (err != URD_OK) {
         node_say(errmsg, errmsg_len, "%s: %s", path, urd_err_text(err));
@@ -135,12 +136,35 @@ static urd_err verify_at(struct urd_cx *cx, const char *path, char **ret_json, b
     return URD_OK;
 }
 
-urd_err node_command_verify(struct urd_cx *cx, const char *dir, char **ret_json, bool *ret_sound,
+/* The ledgers' texts as the checkers take them; done by the caller whatever is returned. */
+static urd_err read_ledgers(const struct node_command_verify *options, struct saga_ledgers *ledgers,
                             char *errmsg, size_t errmsg_len)
 {
+    for (size_t i = 0; i < options->ledgers_count; i++) {
+        urd_err err = saga_ledgers_add(ledgers, options->ledgers[i], strlen(options->ledgers[i]));
+        if (err != URD_OK) return err;
+    }
+    if (ledgers->lines_damaged == 0) return URD_OK;
+    node_say(errmsg, errmsg_len, "%llu lines of the ledgers are no events",
+             (unsigned long long)ledgers->lines_damaged);
+    return URD_E_INVALID;
+}
+
+urd_err node_command_verify(struct urd_cx *cx, const struct node_command_verify *options,
+                            char **ret_json, bool *ret_sound, char *errmsg, size_t errmsg_len)
+{
     char path[URD_PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/store", dir) >= (int)sizeof path) return URD_E_TOO_BIG;
-    return verify_at(cx, path, ret_json, ret_sound, errmsg, errmsg_len);
+    struct saga_ledgers ledgers = SAGA_LEDGERS_INIT;
+    struct node_verify verify = { .ledgers = options->ledgers_count > 0 ? &ledgers : NULL,
+                                  .require_ends = options->require_ends,
+                                  .record = options->record,
+                                  .record_arg = options->record_arg };
+    if (snprintf(path, sizeof path, "%s/store", options->dir) >= (int)sizeof path)
+        return URD_E_TOO_BIG;
+    urd_err err = read_ledgers(options, &ledgers, errmsg, errmsg_len);
+    if (err == URD_OK) err = verify_at(cx, path, &verify, ret_json, ret_sound, errmsg, errmsg_len);
+    saga_ledgers_done(&ledgers);
+    return err;
 }
 
 /* ---- urd restore ---- */
@@ -220,7 +244,7 @@ urd_err node_command_restore(struct urd_cx *cx, const char *from, const char *di
                  dir);
         goto out;
     }
-    err = verify_at(cx, from, &report, &sound, errmsg, errmsg_len);
+    err = verify_at(cx, from, &(struct node_verify){ 0 }, &report, &sound, errmsg, errmsg_len);
     if (err != URD_OK) goto out;
     free(report);
     if (!sound) {

@@ -46,9 +46,25 @@ URD_MUST_USE urd_err node_command_run(const char *dir, char *errmsg, size_t errm
 
 /* --- urd verify, restore ---------------------------------------------------------------------- */
 
-/* Walk the store of @dir, whether its node runs or not.  *@ret_json, for free(), is a report;
- * *@ret_sound whether nothing was wrong.  Blocks, long. */
-URD_MUST_USE urd_err node_command_verify(struct urd_cx *cx, const char *dir, char **ret_json,
+struct node_command_verify {
+    const char *dir;
+    const char *const *ledgers; /* texts of participants' ledgers (saga/ledger.h), NUL-terminated */
+    size_t ledgers_count;
+    bool require_ends; /* a saga that is still open is a breach too */
+    /* Told every record of the journal, in order of commit, as a line of JSON; NULL: nobody is.
+     * From a thread of the blocking pool: it must not call the runtime. */
+    void (*record)(void *arg, const char *line);
+    void *record_arg;
+};
+
+/* Walk the store of @dir, whose node does not run: every checksum, every saga's journal, and with
+ * ledgers what the participants did, held against the invariants (docs/invariants.md).  *@ret_json,
+ * for free(), is a report;
+ * *@ret_sound whether nothing was wrong.  Blocks, long.
+ * Errors: URD_E_BUSY the node runs; URD_E_NOT_FOUND; URD_E_INVALID a ledger has damaged lines;
+ * those of storage_lmdb_open(). */
+URD_MUST_USE urd_err node_command_verify(struct urd_cx *cx,
+                                         const struct node_command_verify *options, char **ret_json,
                                          bool *ret_sound, char *errmsg, size_t errmsg_len);
 
 /* Put the backup @from (a directory that `urd backup` made) in place as the store of the node

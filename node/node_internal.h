@@ -13,6 +13,8 @@
 #include "runtime/rpc.h"
 #include "runtime/sync.h"
 
+struct saga_ledgers;
+
 #define NODE_KEYS_MAX          4096u
 #define NODE_ORIGINS_MAX       NODE_MEMBERS_MAX
 #define NODE_SERVICES_MAX      8u
@@ -179,7 +181,16 @@ URD_MUST_USE urd_err node_join_renew(struct urd_cx *cx, struct node *node);
 /* What `urd status --json` prints of this node; NULL: out of memory. */
 json_t *node_status_json(struct urd_cx *cx, struct node *node);
 /* Walk @store; *@ret is a report, *@ret_sound whether nothing was wrong.  Blocks, long. */
-URD_MUST_USE urd_err node_verify_store(struct urd_cx *cx, struct storage *store, json_t **ret,
+struct node_verify {
+    struct saga_ledgers *ledgers; /* NULL: journals alone */
+    bool require_ends;            /* an open saga is a breach too */
+    /* Told every record of the journal as a line of JSON, from a thread of the blocking pool; NULL.
+     */
+    void (*record)(void *arg, const char *line);
+    void *record_arg;
+};
+URD_MUST_USE urd_err node_verify_store(struct urd_cx *cx, struct storage *store,
+                                       const struct node_verify *options, json_t **ret,
                                        bool *ret_sound);
 /* The task that answers /health and /metrics on @listener. */
 struct urd_tcp_listener;
