@@ -257,7 +257,8 @@ static void a_backup_is_put_back_as_it_was_body(struct urd_cx *cx, struct urd_sc
     CHECK_ERR(node_command_restore(cx, path, n->dir, why, sizeof why), URD_E_BUSY);
     CHECK(strstr(why, "stop it first") != NULL);
     test_node_stop(cx, n);
-    CHECK_OK(node_command_verify(cx, n->dir, &report, &sound, why, sizeof why));
+    CHECK_OK(node_command_verify(cx, &(struct node_command_verify){ .dir = n->dir }, &report,
+                                 &sound, why, sizeof why));
     CHECK(sound && strstr(report, "\"flaws\":0") != NULL);
     free(report);
     CHECK_OK(node_command_restore(cx, path, n->dir, why, sizeof why));
