@@ -333,6 +333,24 @@ static void clocks_of_two_ledgers_may_be_apart(void **state)
     SILENT(s.rig);
 }
 
+static void the_lines_of_one_ledger_are_in_order_whatever_its_clock_does(void **state)
+{
+    struct story s = commit_two(*state);
+    act(&s, 5, 0, SAGA_DO);
+    act(&s, 4, 1, SAGA_DO); /* the clock was set back */
+    SILENT(s.rig);
+}
+
+static void each_ledger_has_epochs_of_its_own(void **state)
+{
+    struct story s = commit_two(*state);
+    event(&s, 0, 1, "begin", 0, SAGA_DO, 2);
+    event(&s, 0, 1.1, "effect", 0, SAGA_DO, 2);
+    event(&s, 1, 2, "begin", 1, SAGA_DO, 1);
+    event(&s, 1, 2.1, "effect", 1, SAGA_DO, 1);
+    SILENT(s.rig);
+}
+
 static bool only_y(void *arg, const char *action)
 {
     (void)arg;
@@ -406,6 +424,8 @@ int main(void)
         WITH_RIG(nothing_is_begun_without_an_intent),
         WITH_RIG(nothing_is_begun_after_the_end),
         WITH_RIG(clocks_of_two_ledgers_may_be_apart),
+        WITH_RIG(the_lines_of_one_ledger_are_in_order_whatever_its_clock_does),
+        WITH_RIG(each_ledger_has_epochs_of_its_own),
         WITH_RIG(who_keeps_no_ledger_is_not_asked),
         WITH_RIG(events_of_other_stores_are_held_against_each_other),
         WITH_RIG(a_step_that_the_saga_has_not_is_told),
