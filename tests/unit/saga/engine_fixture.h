@@ -242,7 +242,7 @@ static void world_ended(void *impl, const uint8_t *id, const char *const *stores
 static void world_withdraw(void *impl, struct saga_dispatch *d)
 {
     struct world *w = impl;
-    (void)d;
+    if (d->of_participant != NULL) *(bool *)d->of_participant = true;
     w->withdrawn++;
     urd_notify_all(&w->wake);
 }

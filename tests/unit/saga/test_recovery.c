@@ -38,6 +38,8 @@ static void crash_everywhere(script_fn script, bool torn)
                                     torn);
             world_run(w, one_of_each);
             crashed = w->engine_err != URD_OK;
+            /* one crash a round, and none left over for the restart */
+            storage_memory_crash_at(w->disk, UINT64_MAX, STORAGE_MEMORY_BEFORE_WRITE, 0, false);
             world_reopen(w);
             world_run(w, finish_it);
             assert_int_equal(w->engine_err, URD_OK);
