@@ -24,7 +24,8 @@
 
 struct test_node {
     char dir[256];
-    struct urd_event ready, stop, ended;
+    struct urd_event ready, stop, ended; /* ended is the last that its task touches */
+    bool serves;
     urd_err err;
     char errmsg[300];
     char rpc[200], data[200];
@@ -74,6 +75,7 @@ static inline void on_ready(struct urd_cx *cx, void *arg, const struct node_read
     (void)cx;
     (void)snprintf(n->rpc, sizeof n->rpc, "%s", ready->rpc);
     (void)snprintf(n->data, sizeof n->data, "%s", ready->data);
+    n->serves = true;
     urd_event_set(&n->ready);
 }
 
@@ -84,7 +86,7 @@ static inline urd_err test_node_run(struct urd_cx *cx, void *arg)
         .dir = n->dir, .ready = on_ready, .arg = n, .stop = &n->stop, .no_signals = true
     };
     n->err = node_run(cx, &options, n->errmsg, sizeof n->errmsg);
-    urd_event_set(&n->ready);
+    if (!n->serves) urd_event_set(&n->ready);
     urd_event_set(&n->ended);
     return URD_OK;
 }
@@ -105,10 +107,13 @@ static inline void test_node_start(struct urd_cx *cx, struct urd_scope *scope, s
     const struct urd_spawn_options options = { .name = "test node", .stack = URD_STACK_LARGE };
     n->ready = n->stop = n->ended = URD_EVENT_INIT;
     n->err = URD_OK;
+    n->serves = false;
     n->errmsg[0] = 0;
     CHECK_OK(urd_spawn(cx, scope, &options, test_node_run, n));
     CHECK_OK(urd_event_wait(cx, &n->ready, urd_cx_now(cx) + 20000 * MS));
-    if (n->rpc[0] == 0 || n->err != URD_OK) fprintf(stderr, "%s: %s\n", n->dir, n->errmsg);
+    if (n->serves) return;
+    CHECK_OK(urd_event_wait(cx, &n->ended, urd_cx_now(cx) + 20000 * MS));
+    fprintf(stderr, "%s: %s\n", n->dir, n->errmsg);
 }
 
 static inline void test_node_stop(struct urd_cx *cx, struct test_node *n)
