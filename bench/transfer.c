@@ -2,8 +2,8 @@
  * [--json]
  *
  * Both ends in one process over loopback UDP, from memory to memory, with a task between them that
- * drops datagrams both ways when asked to.  What crosses over RPC otherwise (manifest, offers,
- * digests) crosses over a TCP connection.
+ * drops datagrams both ways when asked to.  What crosses over RPC otherwise (manifest,
+ * offers) crosses over a TCP connection.
  *
  * Over a real or emulated network, one end each:
  *     bench_transfer --listen 10.77.0.2:7000 [--runs N]
@@ -163,44 +163,6 @@ static urd_err relay_run(struct urd_cx *cx, void *arg)
 
 /* ---- the two ends ---- */
 
-struct carry {
-    struct urd_tcp *tcp;
-    struct urd_fountain_digests *board;
-    uint32_t blocks;
-};
-
-static urd_err digests_send(struct urd_cx *cx, void *arg)
-{
-    struct carry *c = arg;
-    uint8_t *bytes = malloc(URD_FOUNTAIN_DIGESTS_BATCH_BYTES_MAX);
-    urd_err err = bytes == NULL ? URD_E_NOMEM : URD_OK;
-    for (uint32_t next = 0; err == URD_OK && next <= c->blocks;) {
-        size_t len;
-        err = urd_fountain_digests_wait(cx, c->board, next, URD_FOREVER);
-        if (err == URD_OK)
-            err = urd_fountain_digests_encode(c->board, next, bytes,
-                                              URD_FOUNTAIN_DIGESTS_BATCH_BYTES_MAX, &len, &next);
-        if (err == URD_OK) err = frame_send(cx, c->tcp, bytes, (uint32_t)len);
-    }
-    free(bytes);
-    return err;
-}
-
-static urd_err digests_receive(struct urd_cx *cx, void *arg)
-{
-    struct carry *c = arg;
-    urd_err err = URD_OK;
-    for (uint32_t next = 0; err == URD_OK && next <= c->blocks;) {
-        uint8_t *bytes;
-        uint32_t len;
-        err = frame_receive(cx, c->tcp, &bytes, &len);
-        if (err != URD_OK) break;
-        err = urd_fountain_digests_decode(c->board, bytes, len, &next);
-        free(bytes);
-    }
-    return err;
-}
-
 /* Cross offers; the receiver's comes with the port of its hub. */
 static urd_err offers_cross(struct urd_cx *cx, struct urd_tcp *tcp, bool sends,
                             struct urd_address *hub, struct urd_fountain_agreement *ret)
@@ -228,20 +190,20 @@ static urd_err offers_cross(struct urd_cx *cx, struct urd_tcp *tcp, bool sends,
 static void print_result(const struct setup *s, const struct urd_fountain_stats *st, double seconds)
 {
     double mbit = (double)s->size_bytes * 8e-6 / seconds;
-    printf(
-        s->json
-            ? "{\"bytes\":%llu,\"drop\":%g,\"seconds\":%.4f,\"goodput_bps\":%.0f,\"datagrams\":%"
-              "llu,"
-              "\"overhead\":%.4f,\"loss\":%.4f,\"rtt_ms\":%.2f,\"path_bps\":%llu}\n"
-            : "%llu bytes, drop %g: %.3f s, %.0f bit/s, %llu datagrams, overhead %.3f, loss %.3f, "
-              "rtt %.2f ms, path %llu bit/s\n",
-        (unsigned long long)s->size_bytes, s->drop, seconds, mbit * 1e6,
-        (unsigned long long)st->datagrams, st->overhead, st->loss, (double)st->rtt_ns / 1e6,
-        (unsigned long long)st->path_bps);
+    printf(s->json ? "{\"bytes\":%llu,\"drop\":%g,\"seconds\":%.4f,\"session_seconds\":%.4f,"
+                     "\"goodput_bps\":%.0f,\"datagrams\":%"
+                     "llu,"
+                     "\"overhead\":%.4f,\"loss\":%.4f,\"rtt_ms\":%.2f,\"path_bps\":%llu}\n"
+                   : "%llu bytes, drop %g: %.3f s (session %.3f), %.0f bit/s, %llu datagrams, "
+                     "overhead %.3f, loss %.3f, "
+                     "rtt %.2f ms, path %llu bit/s\n",
+           (unsigned long long)s->size_bytes, s->drop, seconds, st->seconds, mbit * 1e6,
+           (unsigned long long)st->datagrams, st->overhead, st->loss, (double)st->rtt_ns / 1e6,
+           (unsigned long long)st->path_bps);
     fflush(stdout);
 }
 
-/* Hub, boards and the task that carries digests, around one call of @run. */
+/* Hub and board around one call of @run. */
 struct end {
     const struct setup *setup;
     struct urd_tcp *tcp;
@@ -263,7 +225,8 @@ static urd_err end_send(struct urd_cx *cx, struct end *e)
                                                  .source = &source,
                                                  .digests = e->board,
                                                  .peer = e->peer,
-                                                 .rate = { .max_bps = e->setup->rate_bps } };
+                                                 .rate = { .max_bps = e->setup->rate_bps },
+                                                 .idle_ns = 10 * SECOND_NS };
     return urd_fountain_send(cx, e->hub, &options, &e->stats, e->errmsg, sizeof e->errmsg);
 }
 
@@ -276,17 +239,14 @@ static urd_err end_receive(struct urd_cx *cx, struct end *e)
     return urd_fountain_receive(cx, e->hub, &options, &e->stats, e->errmsg, sizeof e->errmsg);
 }
 
-static urd_err end_run(struct urd_cx *cx, struct end *e, urd_task_fn carry,
+static urd_err end_run(struct urd_cx *cx, struct end *e,
                        urd_err (*run)(struct urd_cx *, struct end *))
 {
-    struct carry c = { e->tcp, NULL, e->manifest.layout.blocks };
-    urd_err err = urd_fountain_digests_new(c.blocks, &e->board);
+    urd_err err = urd_fountain_digests_new(e->manifest.layout.blocks, &e->board);
     if (err != URD_OK) return err;
-    c.board = e->board;
     URD_REGION(r);
     if (urd_region_open(cx, NULL, r)) {
         err = urd_spawn(cx, urd_region_scope(r), NULL, hub_task, e->hub);
-        if (err == URD_OK) err = urd_spawn(cx, urd_region_scope(r), NULL, carry, &c);
         if (err == URD_OK) err = run(cx, e);
         urd_region_close(cx, r, NULL);
     }
@@ -343,7 +303,7 @@ static urd_err send_once(struct urd_cx *cx, struct end *e)
             err = urd_spawn(cx, urd_region_scope(r), NULL, relay_run, &ways[i]);
         if (err == URD_OK) urd_udp_local(relay.near, &e->peer);
     }
-    if (err == URD_OK) err = end_run(cx, e, digests_send, end_send);
+    if (err == URD_OK) err = end_run(cx, e, end_send);
     urd_region_close(cx, r, NULL);
     urd_udp_close(relay.near);
     urd_udp_close(relay.far);
@@ -369,7 +329,7 @@ static urd_err receive_once(struct urd_cx *cx, struct end *e)
     err = offers_cross(cx, e->tcp, false, &hub, &e->agreement);
     e->bytes = calloc(1, e->manifest.layout.total_bytes + 1);
     if (err == URD_OK && e->bytes == NULL) err = URD_E_NOMEM;
-    if (err == URD_OK) err = end_run(cx, e, digests_receive, end_receive);
+    if (err == URD_OK) err = end_run(cx, e, end_receive);
     if (err != URD_OK) fprintf(stderr, "receive: %s (%s)\n", urd_err_text(err), e->errmsg);
     free(e->bytes);
     urd_fountain_manifest_done(&e->manifest);

@@ -14,6 +14,7 @@
 #define KEY_LABEL      "urd fountain datagram 1"
 #define NONCE_LEN      12u
 #define CLOSE_NAME_MAX 40u
+#define DIGEST_LEN     32u
 
 _Static_assert(sizeof(crypto_aead_aes256gcm_state) <=
                    sizeof((struct urd_fountain_key){ 0 }).expanded,
@@ -222,6 +223,15 @@ static urd_err data_decode(struct wire_reader *r, uint32_t symbol_bytes,
     return URD_OK;
 }
 
+static urd_err digests_decode(struct wire_reader *r, struct urd_fountain_message *m)
+{
+    m->digests_count = (uint8_t)wire_take_uint(r, 1);
+    m->digests_first = (uint32_t)wire_take_uint(r, 4);
+    if (m->digests_count == 0 || m->digests_count > URD_FOUNTAIN_DIGESTS_MAX) return URD_E_INVALID;
+    m->digests = wire_take(r, (size_t)m->digests_count * DIGEST_LEN);
+    return m->digests == NULL ? URD_E_SHORT : URD_OK;
+}
+
 static urd_err close_decode(struct wire_reader *r, struct urd_fountain_message *m)
 {
     char name[CLOSE_NAME_MAX + 1];
@@ -257,6 +267,9 @@ urd_err urd_fountain_message_decode(const uint8_t *payload, size_t payload_len,
         break;
     case URD_FOUNTAIN_MESSAGE_CLOSE:
         err = close_decode(&r, &m);
+        break;
+    case URD_FOUNTAIN_MESSAGE_DIGESTS:
+        err = digests_decode(&r, &m);
         break;
     case URD_FOUNTAIN_MESSAGE_REPORT: /* report.h looks at the rest */
         r.at = r.len;
@@ -294,6 +307,11 @@ size_t urd_fountain_message_encode(const struct urd_fountain_message *message, u
         wire_put(&w, name, len);
         break;
     }
+    case URD_FOUNTAIN_MESSAGE_DIGESTS:
+        wire_put_uint(&w, message->digests_count, 1);
+        wire_put_uint(&w, message->digests_first, 4);
+        wire_put(&w, message->digests, (size_t)message->digests_count * DIGEST_LEN);
+        break;
     case URD_FOUNTAIN_MESSAGE_REPORT:
         break;
     }

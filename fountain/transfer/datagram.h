@@ -9,7 +9,8 @@
  *              ESIs of one block)
  *   REPORT     report.h
  *   CHALLENGE  type 8, 8 random bytes          RESPONSE  type 8, the same bytes back
- *   CLOSE      type 8, length 8, name of an error code (`URD_OK`: all is well) */
+ *   DIGESTS    type 8, count 8, first block 32, digests of 32 bytes (block after the last: the
+ * root) CLOSE      type 8, length 8, name of an error code (`URD_OK`: all is well) */
 #ifndef FOUNTAIN_TRANSFER_DATAGRAM_H
 #define FOUNTAIN_TRANSFER_DATAGRAM_H
 
@@ -22,6 +23,7 @@
 #define URD_FOUNTAIN_PAYLOAD_MAX      (URD_FOUNTAIN_DATAGRAM_MAX - URD_FOUNTAIN_SEAL_LEN)
 #define URD_FOUNTAIN_DATA_HEADER_LEN  12u
 #define URD_FOUNTAIN_CHALLENGE_LEN    8u
+#define URD_FOUNTAIN_DIGESTS_MAX      40u /* in one datagram: no longer than one of data */
 #define URD_FOUNTAIN_IP_UDP_LEN       28u /* counted into rates */
 
 enum urd_fountain_direction {
@@ -97,7 +99,8 @@ enum urd_fountain_message_type {
     URD_FOUNTAIN_MESSAGE_REPORT = 2,
     URD_FOUNTAIN_MESSAGE_CHALLENGE = 3,
     URD_FOUNTAIN_MESSAGE_RESPONSE = 4,
-    URD_FOUNTAIN_MESSAGE_CLOSE = 5
+    URD_FOUNTAIN_MESSAGE_CLOSE = 5,
+    URD_FOUNTAIN_MESSAGE_DIGESTS = 6
 };
 
 /* A small message, decoded; REPORT is decoded by report.h from the same payload. */
@@ -105,7 +108,10 @@ struct urd_fountain_message {
     enum urd_fountain_message_type type;
     uint8_t challenge[URD_FOUNTAIN_CHALLENGE_LEN]; /* CHALLENGE, RESPONSE */
     urd_err close;                                 /* CLOSE */
-    uint32_t part;                                 /* DATA, from here on */
+    uint32_t digests_first;                        /* DIGESTS */
+    uint8_t digests_count;
+    const uint8_t *digests;
+    uint32_t part; /* DATA, from here on */
     uint8_t sbn;
     uint8_t symbols_count;
     uint32_t esi; /* of the first symbol */
@@ -117,7 +123,8 @@ struct urd_fountain_message {
 URD_MUST_USE urd_err urd_fountain_message_decode(const uint8_t *payload, size_t payload_len,
                                                  uint32_t symbol_bytes,
                                                  struct urd_fountain_message *ret);
-/* Encode to @ret (room for PAYLOAD_MAX); returns the length.  DATA: only the header is written. */
+/* Encode to @ret (room for PAYLOAD_MAX); returns the length.  DATA: only the header is written;
+ * DIGESTS: all of it. */
 size_t urd_fountain_message_encode(const struct urd_fountain_message *message, uint8_t *ret);
 
 #endif

@@ -1,9 +1,9 @@
 /* fountain/transfer/digests.h -- the board on which block digests and the root digest appear.
  *
  * A board has a slot for each block's digest and a last one for the root: layout.blocks + 1.
- * The sender writes digests as it reads blocks; they travel over RPC, in batches, by the caller of
- * the transfer; at the receiver they are put on a board of its own, which the receiver compares its
- * blocks with.
+ * The sender writes digests as it reads blocks; they travel in datagrams of the session, or over
+ * RPC, in batches, by the caller of the transfer; at the receiver they are put on a board of its
+ * own, which the receiver compares its blocks with.
  *
  *     sending side:    while (next <= layout.blocks) {
  *                          urd_fountain_digests_wait(cx, board, next, deadline);

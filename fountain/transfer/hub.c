@@ -254,7 +254,7 @@ urd_err urd_fountain_hub_run(struct urd_cx *cx, struct urd_fountain_hub *hub)
         if (err == URD_OK) err = batch_deliver(cx, hub, batch, n);
     }
     for (uint32_t i = 0; i < BATCH; i++)
-        free(batch->packets[i]);
+        if (batch->packets[i] != NULL) urd_fountain_hub_packet_free(hub, batch->packets[i]);
     free(batch);
     return err;
 }

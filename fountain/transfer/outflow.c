@@ -7,6 +7,7 @@
 
 #define NOBODY       UINT16_MAX
 #define MARK_NS      UINT64_C(5000000)
+#define READ_AHEAD   6u    /* blocks read that wait for the pacer: more would only be stale */
 #define CODE_LOSS    0.002 /* prepare encoders ahead above this loss */
 #define TAIL_SIGMAS  3.0
 #define TAIL_SYMBOLS 2.0
@@ -155,9 +156,15 @@ static void slot_assign(struct urd_fountain_outflow *outflow, struct urd_fountai
 struct urd_fountain_slot *urd_fountain_outflow_open(struct urd_fountain_outflow *outflow)
 {
     struct urd_fountain_slot *vacant = NULL;
-    for (uint32_t i = 0; i < outflow->slots_count && vacant == NULL; i++)
-        if (outflow->slots[i].state == URD_FOUNTAIN_SLOT_FREE) vacant = &outflow->slots[i];
-    if (vacant == NULL || !outflow->reported) return NULL;
+    uint32_t waiting = 0; /* blocks none of whose symbols went yet */
+    for (uint32_t i = 0; i < outflow->slots_count; i++) {
+        struct urd_fountain_slot *slot = &outflow->slots[i];
+        if (slot->state == URD_FOUNTAIN_SLOT_FREE)
+            vacant = slot;
+        else
+            waiting += slot->next_source == 0;
+    }
+    if (vacant == NULL || !outflow->reported || waiting >= READ_AHEAD) return NULL;
     for (uint32_t i = 0; i < outflow->report.needs_count; i++) {
         const struct urd_fountain_need *need = &outflow->report.needs[i];
         if (need->need == 0 || slot_of(outflow, need->block) != NULL) continue;

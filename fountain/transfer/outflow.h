@@ -85,7 +85,7 @@ void urd_fountain_outflow_sent(struct urd_fountain_outflow *outflow,
 void urd_fountain_outflow_tick(struct urd_fountain_outflow *outflow, uint64_t now_ns,
                                uint64_t patience_ns);
 /* A free slot for the next listed block that has none, which it is given and is then READING; NULL:
- * nothing to open, or no slot. */
+ * nothing to open, no slot, or enough are read ahead. */
 struct urd_fountain_slot *urd_fountain_outflow_open(struct urd_fountain_outflow *outflow);
 /* The job that read a slot is back. */
 void urd_fountain_outflow_ready(struct urd_fountain_slot *slot);

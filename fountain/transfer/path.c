@@ -9,7 +9,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#define CHALLENGE_INTERVAL_NS UINT64_C(100000000)
+#define CHALLENGE_INTERVAL_NS UINT64_C(50000000)
 
 void urd_fountain_path_init(struct urd_fountain_path *path, const struct urd_address *peer)
 {

@@ -4,7 +4,7 @@
  * go.  An address is *validated* once it has echoed a random challenge in a sealed datagram; until
  * then, and again after each change, at most three times what came from it may go to it, so nobody
  * can be flooded by a session that claims to be them.  To an address that only the caller named
- * (over RPC) one datagram in 100 ms may go, to make contact.  Pure: time and random bytes are
+ * (over RPC) one datagram in 50 ms may go, to make contact.  Pure: time and random bytes are
  * arguments. */
 #ifndef FOUNTAIN_TRANSFER_PATH_H
 #define FOUNTAIN_TRANSFER_PATH_H
@@ -15,7 +15,7 @@
 #include "fountain/transfer/datagram.h"
 #include "runtime/net.h"
 
-#define URD_FOUNTAIN_CONTACT_INTERVAL_NS UINT64_C(100000000)
+#define URD_FOUNTAIN_CONTACT_INTERVAL_NS UINT64_C(50000000)
 #define URD_FOUNTAIN_AMPLIFICATION_MAX   3u
 
 struct urd_fountain_path {

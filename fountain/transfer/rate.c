@@ -10,6 +10,8 @@
 #include "fountain/transfer/rate.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "fountain/transfer/datagram.h"
 
@@ -25,12 +27,17 @@
 #define OUTAGE_NS          UINT64_C(500000000) /* a gap that makes the history useless */
 #define SAMPLE_DATAGRAMS   64u                 /* fewer say nothing about loss */
 #define CRUISE_RTTS        6u
-#define CLIMB_RTTS         2u
+#define CLIMB_RTTS         2u /* feedback of a raise takes as long */
+#define CLIMBS_TO_START    3u
+#define START_SAMPLE       300.0
 #define LOSS_MARGIN        0.03
 #define COMPETE_REDUCTIONS 4u
 #define COMPETE_RTTS       12u
 #define PLATEAU_ROUNDS     2u
-#define START_LEAD         6.0
+#define CUT_MOST           0.7
+#define DRAIN_RTTS_MAX     4u
+#define START_LEAD         4.0 /* D lags by a round trip: two doublings */
+#define START_SPAN_US      8000u
 
 /* What the modes differ in. */
 struct manner {
@@ -74,9 +81,11 @@ static double least_get(const struct urd_fountain_rate_least *least)
     return least->now < least->before ? least->now : least->before;
 }
 
+/* The round trip without what queues and busy hosts add to it: the least of 10 s. */
 static uint64_t rtt_of(const struct urd_fountain_rate *rate)
 {
-    return rate->rtt_ns != 0 ? rate->rtt_ns : RTT_GUESS_NS;
+    double least = least_get(&rate->rtt_least);
+    return isfinite(least) ? (uint64_t)least : RTT_GUESS_NS;
 }
 
 static uint64_t window_of(const struct urd_fountain_rate *rate)
@@ -108,6 +117,7 @@ void urd_fountain_rate_init(struct urd_fountain_rate *rate,
     if (options->mode == URD_FOUNTAIN_RATE_FIXED) rate->base = (double)options->rate_bps / 8;
     least_reset(&rate->p_least);
     least_reset(&rate->delay_least);
+    least_reset(&rate->rtt_least);
 }
 
 static void phase_enter(struct urd_fountain_rate *rate, enum urd_fountain_rate_phase phase,
@@ -120,9 +130,12 @@ static void phase_enter(struct urd_fountain_rate *rate, enum urd_fountain_rate_p
                                                      : 1;
     if (phase == URD_FOUNTAIN_PHASE_RAISE) {
         rate->raised_ns = now_ns;
-        rate->climbs = false;
+        rate->raise_base = rate->base;
     }
-    if (phase == URD_FOUNTAIN_PHASE_DRAIN) rate->probe_p0_ns = now_ns;
+    if (phase == URD_FOUNTAIN_PHASE_DRAIN) {
+        rate->probe_p0_ns = now_ns;
+        rate->drain_queue_ns = rate->queue_ns;
+    }
 }
 
 static void rtt_take(struct urd_fountain_rate *rate, uint64_t now_ns,
@@ -132,6 +145,7 @@ static void rtt_take(struct urd_fountain_rate *rate, uint64_t now_ns,
     if (rtt_us > 60u * 1000000u) return; /* the clocks of one echo cannot disagree so much */
     uint64_t rtt = rtt_us == 0 ? 1000 : (uint64_t)rtt_us * 1000;
     rate->rtt_ns = rate->rtt_ns == 0 ? rtt : (rate->rtt_ns * 7 + rtt) / 8;
+    least_add(&rate->rtt_least, now_ns, (double)rtt);
     if (rate->rtt_least_ns == 0 || rtt < rate->rtt_least_ns) rate->rtt_least_ns = rtt;
 }
 
@@ -222,7 +236,7 @@ static double p_noise(double p, double sent)
 }
 
 /* A sample for p0: over more than a window, and one deviation up, for the least of many noisy
- * values is too low. */
+ * values is too low; the very first one, over little, three deviations up. */
 static void p0_sample(struct urd_fountain_rate *rate, uint64_t now_ns)
 {
     uint64_t enough = 4 * (SAMPLE_DATAGRAMS + (uint64_t)(1000 * rate->p));
@@ -231,7 +245,7 @@ static void p0_sample(struct urd_fountain_rate *rate, uint64_t now_ns)
     bool none = !isfinite(least_get(&rate->p_least));
     if (first == NULL && !none) return;
     double sent = rate->sent, p = first == NULL ? rate->p : loss_since(rate, first, &sent);
-    least_add(&rate->p_least, now_ns, p + p_noise(p, sent));
+    least_add(&rate->p_least, now_ns, p + (first == NULL ? 3 : 1) * p_noise(p, sent));
 }
 
 static bool loss_congested(const struct urd_fountain_rate *rate, uint64_t now_ns)
@@ -239,17 +253,23 @@ static bool loss_congested(const struct urd_fountain_rate *rate, uint64_t now_ns
     if (rate->phase != URD_FOUNTAIN_PHASE_START &&
         (rate->raised_ns == 0 || now_ns - rate->raised_ns > 3 * window_of(rate)))
         return false; /* nothing was raised: whatever is lost is lost to something else */
-    double p0 = urd_fountain_rate_p0(rate),
-           noise = 3 * p_noise(rate->p > p0 ? rate->p : p0, rate->sent);
-    return rate->p > p0 + (noise > LOSS_MARGIN ? noise : LOSS_MARGIN);
+    if (rate->phase == URD_FOUNTAIN_PHASE_START && rate->sent < START_SAMPLE) return false;
+    bool start = rate->phase == URD_FOUNTAIN_PHASE_START;
+    double p0 = urd_fountain_rate_p0(rate);
+    double noise = (start ? 4 : 3) * p_noise(rate->p > p0 ? rate->p : p0, rate->sent);
+    double margin = start ? 2 * LOSS_MARGIN : LOSS_MARGIN;
+    return rate->p > p0 + (noise > margin ? noise : margin);
+}
+
+static double queue_limit(const struct urd_fountain_rate *rate)
+{
+    double limit = manner(rate)->queue_rtt * (double)rtt_of(rate);
+    return limit < manner(rate)->queue_min_ns ? manner(rate)->queue_min_ns : limit;
 }
 
 static bool delay_congested(const struct urd_fountain_rate *rate, uint64_t now_ns)
 {
-    if (now_ns < rate->compete_until_ns) return false;
-    double limit = manner(rate)->queue_rtt * (double)rate->rtt_least_ns;
-    if (limit < manner(rate)->queue_min_ns) limit = manner(rate)->queue_min_ns;
-    return rate->queue_ns > limit;
+    return now_ns >= rate->compete_until_ns && rate->queue_ns > queue_limit(rate);
 }
 
 /* What the path delivers, with the loss it has anyway put back. */
@@ -264,10 +284,10 @@ static void congestion_answer(struct urd_fountain_rate *rate, uint64_t now_ns, b
     if (rate->reduced_ns != 0 && now_ns - rate->reduced_ns < 2 * window_of(rate)) return;
     double base = delivered(rate);
     if (base > rate->base) base = rate->base;
-    if (base < rate->base / 4) base = rate->base / 4; /* one bad window is not the whole truth */
+    if (base < rate->base * CUT_MOST) base = rate->base * CUT_MOST; /* not by one bad window */
     rate->base = base * manner(rate)->back;
     rate->reduced_ns = now_ns;
-    rate->climbs = false;
+    rate->climbs = 0;
     rate->reductions = by_delay ? rate->reductions + 1 : 0;
     if (manner(rate)->competes && rate->reductions >= COMPETE_REDUCTIONS) {
         /* The queue stays whatever is given up: someone else fills it.  Stand beside them. */
@@ -277,9 +297,21 @@ static void congestion_answer(struct urd_fountain_rate *rate, uint64_t now_ns, b
     phase_enter(rate, URD_FOUNTAIN_PHASE_DRAIN, now_ns);
 }
 
+/* As delivered(), over the last moment only: what START goes by.  0: not known. */
+static double delivered_now(const struct urd_fountain_rate *rate)
+{
+    const struct urd_fountain_rate_point *last = point_back(rate, 0),
+                                         *first = point_before(rate, START_SPAN_US, 16);
+    if (first == NULL) return 0;
+    double us = (double)(uint32_t)(last->newest_us - first->newest_us);
+    return (double)(last->wire_bytes - first->wire_bytes) * 1e6 / us /
+           (1 - urd_fountain_rate_p0(rate));
+}
+
 static void start_end(struct urd_fountain_rate *rate, uint64_t now_ns)
 {
-    double base = delivered(rate);
+    double D = rate->D > rate->plateau_D ? rate->D : rate->plateau_D;
+    double base = D / (1 - urd_fountain_rate_p0(rate));
     if (base < rate->base) rate->base = base;
     rate->reduced_ns = now_ns;
     phase_enter(rate, URD_FOUNTAIN_PHASE_DRAIN, now_ns);
@@ -296,6 +328,22 @@ static bool start_plateau(struct urd_fountain_rate *rate, uint64_t now_ns)
     return rate->plateau_rounds >= PLATEAU_ROUNDS;
 }
 
+/* A raise has had its time: did it come through?  After several in a row the path has more room
+ * than single raises find soon: START again. */
+static void raise_judge(struct urd_fountain_rate *rate, uint64_t now_ns)
+{
+    double half = 1 + (manner(rate)->raise - 1) / 2;
+    bool through = rate->raised_ns != 0 && rate->base > rate->raise_base * half;
+    rate->climbs = through ? rate->climbs + 1 : 0;
+    rate->raised_ns = 0;
+    if (rate->climbs < CLIMBS_TO_START || !manner(rate)->competes) return;
+    rate->climbs = 0;
+    rate->plateau_D = rate->D;
+    rate->plateau_rounds = 0;
+    rate->round_ns = rate->doubled_ns = now_ns;
+    phase_enter(rate, URD_FOUNTAIN_PHASE_START, now_ns);
+}
+
 static void start_report(struct urd_fountain_rate *rate, uint64_t now_ns)
 {
     bool measured = rate->measured;
@@ -306,9 +354,9 @@ static void start_report(struct urd_fountain_rate *rate, uint64_t now_ns)
     }
     if (now_ns < rate->limited_ns && measured) return; /* no use in promising more */
     if (now_ns - rate->doubled_ns >= rtt_of(rate) / 2) {
-        rate->base *= 2; /* D lags by a round, two doublings */
-        if (measured && rate->base > START_LEAD * delivered(rate))
-            rate->base = START_LEAD * delivered(rate);
+        rate->base *= 2;
+        double lead = START_LEAD * delivered_now(rate);
+        if (lead > 0 && rate->base > lead) rate->base = lead;
         rate->doubled_ns = now_ns;
     }
 }
@@ -317,6 +365,10 @@ static void cruise_report(struct urd_fountain_rate *rate, uint64_t now_ns)
 {
     bool limited = now_ns < rate->limited_ns;
     bool by_delay = delay_congested(rate, now_ns);
+    if (rate->phase == URD_FOUNTAIN_PHASE_DRAIN && rate->queue_ns < rate->drain_queue_ns) {
+        rate->drain_queue_ns = rate->queue_ns; /* it empties: that is answer enough */
+        return;
+    }
     if ((by_delay || loss_congested(rate, now_ns)) && !(limited && !by_delay)) {
         congestion_answer(rate, now_ns, by_delay);
         return;
@@ -326,10 +378,7 @@ static void cruise_report(struct urd_fountain_rate *rate, uint64_t now_ns)
     /* A raise that came through is the new base; a little margin keeps noise from ratcheting. */
     bool raised = rate->raised_ns != 0 && now_ns - rate->raised_ns < 3 * window_of(rate);
     double most = rate->base * manner(rate)->raise;
-    if (raised && now > rate->base * 1.02) {
-        rate->climbs |= now > rate->base * (1 + (manner(rate)->raise - 1) / 2);
-        rate->base = now < most ? now : most;
-    }
+    if (raised && now > rate->base * 1.02) rate->base = now < most ? now : most;
 }
 
 void urd_fountain_rate_report(struct urd_fountain_rate *rate, uint64_t now_ns,
@@ -359,12 +408,20 @@ void urd_fountain_rate_report(struct urd_fountain_rate *rate, uint64_t now_ns,
     else if (measured)
         cruise_report(rate, now_ns);
     rate->base = clamp(rate->base, PACE_MIN_BYTES_S, PACE_MAX_BYTES_S);
+    if (getenv("RATE_LOG"))
+        fprintf(stderr,
+                "%.3f ph %d base %.1f D %.1f p %.3f p0 %.3f q %.1f ms lim %d rtt %.1f brk %.3f "
+                "sent %llu end %u needs %u n0 %u fl %u\n",
+                (double)now_ns / 1e9, (int)rate->phase, rate->base * 8e-6, rate->D * 8e-6, rate->p,
+                urd_fountain_rate_p0(rate), rate->queue_ns / 1e6, now_ns < rate->limited_ns,
+                (double)rate->rtt_ns / 1e6, rate->breaker, (unsigned long long)report->highest,
+                report->window_end, report->needs_count, report->needs[0].need, report->flags);
 }
 
 /* Reports are missing: halve, and again each time as long passes. */
 static void silence_tick(struct urd_fountain_rate *rate, uint64_t now_ns)
 {
-    uint64_t patience = 3 * rtt_of(rate);
+    uint64_t patience = 3 * (rate->rtt_ns != 0 ? rate->rtt_ns : RTT_GUESS_NS);
     if (patience < SILENCE_MIN_NS) patience = SILENCE_MIN_NS;
     uint64_t since = rate->report_ns > rate->backoff_ns ? rate->report_ns : rate->backoff_ns;
     if (now_ns < since + patience) return;
@@ -382,12 +439,18 @@ void urd_fountain_rate_tick(struct urd_fountain_rate *rate, uint64_t now_ns)
     case URD_FOUNTAIN_PHASE_START:
         break;
     case URD_FOUNTAIN_PHASE_DRAIN:
-        if (in_phase >= window) phase_enter(rate, URD_FOUNTAIN_PHASE_CRUISE, now_ns);
+        if (in_phase < window) break;
+        if (delay_congested(rate, now_ns) && in_phase < DRAIN_RTTS_MAX * window) break;
+        phase_enter(rate, URD_FOUNTAIN_PHASE_CRUISE, now_ns);
         break;
     case URD_FOUNTAIN_PHASE_CRUISE:
+        if (rate->raised_ns != 0 && in_phase >= CLIMB_RTTS * window) {
+            raise_judge(rate, now_ns);
+            if (rate->phase != URD_FOUNTAIN_PHASE_CRUISE) break;
+        }
         if (now_ns - rate->probe_p0_ns > 2 * LEAST_HALF_NS)
             phase_enter(rate, URD_FOUNTAIN_PHASE_DRAIN, now_ns);
-        else if (in_phase >= (rate->climbs ? CLIMB_RTTS : CRUISE_RTTS) * window &&
+        else if (in_phase >= (rate->climbs > 0 ? CLIMB_RTTS : CRUISE_RTTS) * window &&
                  now_ns >= rate->limited_ns)
             phase_enter(rate, URD_FOUNTAIN_PHASE_RAISE, now_ns);
         break;

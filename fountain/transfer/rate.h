@@ -43,14 +43,16 @@ enum urd_fountain_rate_phase {
 struct urd_fountain_rate {
     struct urd_fountain_rate_options options;
     enum urd_fountain_rate_phase phase;
-    uint64_t phase_ns;         /* when the phase began */
-    double base;               /* bytes/s on the wire */
-    double gain;               /* of the phase */
-    double D, p;               /* over the last window; bytes/s, 0..1 */
-    double sent;               /* datagrams that D and p were measured over */
-    bool measured;             /* D and p mean something */
-    double queue_ns;           /* queueing delay of late */
-    uint64_t rtt_ns;           /* smoothed; 0: not known */
+    uint64_t phase_ns;     /* when the phase began */
+    double base;           /* bytes/s on the wire */
+    double gain;           /* of the phase */
+    double D, p;           /* over the last window; bytes/s, 0..1 */
+    double sent;           /* datagrams that D and p were measured over */
+    bool measured;         /* D and p mean something */
+    double queue_ns;       /* queueing delay of late */
+    double drain_queue_ns; /* DRAIN: the least it has come to */
+    uint64_t rtt_ns;       /* smoothed; 0: not known */
+    struct urd_fountain_rate_least rtt_least;
     uint64_t rtt_least_ns;     /* least seen; 0: not known */
     uint64_t report_ns;        /* when the last report came, or the start */
     uint64_t backoff_ns;       /* when the pace was halved last for want of reports */
@@ -59,7 +61,8 @@ struct urd_fountain_rate {
     unsigned reductions;       /* in a row, with the queue never empty */
     uint64_t compete_until_ns; /* others fill the queue: delay means nothing until then */
     uint64_t raised_ns;        /* when the last raise began */
-    bool climbs;               /* the last raise came through: raise again soon */
+    double raise_base;         /* the base it began from */
+    unsigned climbs;           /* raises in a row that came through: raise again soon */
     double plateau_D;          /* START: D a round ago */
     unsigned plateau_rounds;
     uint64_t round_ns;   /* START: when that round began */

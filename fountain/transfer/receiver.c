@@ -252,6 +252,24 @@ static urd_err data_take(struct receiver *v, const struct urd_fountain_message *
     return URD_OK;
 }
 
+static urd_err digests_take(struct receiver *v, const struct urd_fountain_message *m)
+{
+    struct urd_fountain_digests *board = v->options->digests;
+    urd_err err = URD_OK;
+    v->doing = "take digests: the sender contradicts itself";
+    for (uint32_t i = 0; err == URD_OK && i < m->digests_count; i++) {
+        const uint8_t *digest = m->digests + (size_t)i * URD_FOUNTAIN_DIGEST_LEN;
+        uint64_t slot = (uint64_t)m->digests_first + i;
+        if (slot == v->layout.blocks)
+            err = urd_fountain_digests_put_root(board, digest);
+        else if (slot < v->layout.blocks)
+            err = urd_fountain_digests_put(board, (uint32_t)slot, digest);
+        else
+            err = URD_E_INVALID;
+    }
+    return err == URD_E_CONFLICT ? URD_E_CHANGED : err;
+}
+
 static void arrival_note(struct receiver *v, const struct urd_fountain_packet *packet,
                          const struct urd_fountain_opened *opened)
 {
@@ -286,6 +304,7 @@ static urd_err packet_take(struct urd_cx *cx, struct receiver *v,
         v->doing = "decode";
         return data_take(v, &heard.message);
     }
+    if (heard.message.type == URD_FOUNTAIN_MESSAGE_DIGESTS) return digests_take(v, &heard.message);
     if (heard.message.type == URD_FOUNTAIN_MESSAGE_CLOSE) {
         v->left = true;
         v->doing = "receive: the sender gave up";
@@ -342,6 +361,7 @@ static urd_err report_send(struct urd_cx *cx, struct receiver *v, uint64_t now)
             report.delay_us = v->delay_before_us;
     }
     urd_fountain_intake_report(&v->intake, &report);
+    report.digests = urd_fountain_digests_known(v->options->digests);
     if (v->finish.done) report.flags |= URD_FOUNTAIN_REPORT_DONE;
     if (v->delay_set) v->delay_before_us = v->delay_us;
     v->delay_before_set = v->delay_set;

@@ -26,6 +26,7 @@ size_t urd_fountain_report_encode(const struct urd_fountain_report *report, uint
     wire_put_uint(&w, report->hold_us, 4);
     wire_put_uint(&w, report->delay_us, 4);
     wire_put_uint(&w, report->window_end, 4);
+    wire_put_uint(&w, report->digests, 4);
     assert(w.len == URD_FOUNTAIN_REPORT_HEADER_LEN);
     for (unsigned i = 0; i < report->needs_count; i++) {
         wire_put_uint(&w, report->needs[i].block, 4);
@@ -64,6 +65,7 @@ urd_err urd_fountain_report_decode(const uint8_t *payload, size_t payload_len,
     report.hold_us = (uint32_t)wire_take_uint(&r, 4);
     report.delay_us = (uint32_t)wire_take_uint(&r, 4);
     report.window_end = (uint32_t)wire_take_uint(&r, 4);
+    report.digests = (uint32_t)wire_take_uint(&r, 4);
     if (r.short_) return URD_E_SHORT;
     if (type != URD_FOUNTAIN_MESSAGE_REPORT || zero != 0) return URD_E_INVALID;
     if ((report.flags & ~FLAGS_ALL) != 0) return URD_E_INVALID;

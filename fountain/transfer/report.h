@@ -5,7 +5,7 @@
  * symbols are still needed; a block below window_end that is not listed is finished.
  *
  * Bytes (big endian): type 8, flags 8, entries 8, zero 8, highest 64, received 64, bytes 64, newest
- * time 32, echo 32, hold 32, delay 32, window end 32, entries of block 32 and need 16. */
+ * time 32, echo 32, hold 32, delay 32, window end 32, digests 32, entries of block 32, need 16. */
 #ifndef FOUNTAIN_TRANSFER_REPORT_H
 #define FOUNTAIN_TRANSFER_REPORT_H
 
@@ -15,7 +15,7 @@
 #include "runtime/error.h"
 
 #define URD_FOUNTAIN_WINDOW_BLOCKS_MAX 128u
-#define URD_FOUNTAIN_REPORT_HEADER_LEN 48u
+#define URD_FOUNTAIN_REPORT_HEADER_LEN 52u
 #define URD_FOUNTAIN_REPORT_LEN_MAX                                                                \
     (URD_FOUNTAIN_REPORT_HEADER_LEN + 6u * URD_FOUNTAIN_WINDOW_BLOCKS_MAX)
 
@@ -39,6 +39,7 @@ struct urd_fountain_report {
     uint32_t hold_us;    /* from its coming to this report */
     uint32_t delay_us;   /* least (receiver's clock - send time) of late, modulo 2^32 */
     uint32_t window_end; /* first block the receiver has no room for yet */
+    uint32_t digests;    /* digests known without a gap; blocks + 1: the root too */
     struct urd_fountain_need needs[URD_FOUNTAIN_WINDOW_BLOCKS_MAX]; /* ascending by block */
 };
 

@@ -20,15 +20,17 @@
 #include "fountain/transfer/rate.h"
 #include "fountain/transfer/transfer.h"
 
-#define WORKERS         2u
-#define PLANS_MAX       4u /* different K' of a stream: at most two a full part, two of the last */
-#define TICK_NS         UINT64_C(10000000)
-#define PROGRESS_NS     UINT64_C(250000000)
-#define PROBE_NS        UINT64_C(1000000000) /* while the pace is zero */
-#define INBOX_TURN      64u                  /* items taken before the next burst */
-#define BURSTS_TURN     4u
-#define BYES            3u
-#define PATIENCE_MIN_NS UINT64_C(100000000)
+#define WORKERS          2u
+#define PLANS_MAX        4u /* different K' of a stream: at most two a full part, two of the last */
+#define TICK_NS          UINT64_C(10000000)
+#define PROGRESS_NS      UINT64_C(250000000)
+#define PROBE_NS         UINT64_C(1000000000) /* while the pace is zero */
+#define INBOX_TURN       64u                  /* items taken before the next burst */
+#define BURSTS_TURN      4u
+#define BYES             3u
+#define DIGESTS_TURN     4u /* datagrams of digests in a turn */
+#define DIGESTS_AGAIN_NS UINT64_C(30000000)
+#define PATIENCE_MIN_NS  UINT64_C(100000000)
 
 enum job_kind { JOB_READ, JOB_CODE, JOB_HASH, JOB_PLAN };
 
@@ -66,8 +68,10 @@ struct sender {
     uint64_t progress_bytes, progress_before_ns;
     uint64_t repair_symbols, opened_bytes;
     bool done, root_put;
-    bool starved;      /* the pacer allowed a burst, but there was nothing to send */
-    const char *doing; /* for the error message */
+    uint32_t digests_next;    /* digests below were sent, or are known to the receiver */
+    uint64_t digests_sent_ns; /* when some were sent last */
+    bool starved;             /* the pacer allowed a burst, but there was nothing to send */
+    const char *doing;        /* for the error message */
 };
 
 /* ---- jobs ---- */
@@ -361,6 +365,35 @@ static urd_err burst_send(struct urd_cx *cx, struct sender *s, uint64_t now, uin
     return urd_fountain_link_flush(cx, &s->link);
 }
 
+/* Send the digests that the receiver does not have.  What was sent and not confirmed for a while is
+ * sent again: they are few, and a transfer must not wait for them at its end. */
+static urd_err digests_send(struct urd_cx *cx, struct sender *s)
+{
+    struct urd_fountain_digests *board = s->options->digests;
+    uint64_t now = urd_cx_now(cx), patience = 3 * s->rate.rtt_ns / 2 + DIGESTS_AGAIN_NS;
+    uint32_t known = urd_fountain_digests_known(board), has = s->outflow.report.digests;
+    if (!s->link.path.validated || !s->outflow.reported || has >= known) return URD_OK;
+    if (has > s->digests_next || now - s->digests_sent_ns > patience) s->digests_next = has;
+    for (unsigned i = 0; i < DIGESTS_TURN && s->digests_next < known; i++) {
+        uint8_t payload[URD_FOUNTAIN_PAYLOAD_MAX], digests[URD_FOUNTAIN_DIGESTS_MAX][32];
+        struct urd_fountain_message m = { .type = URD_FOUNTAIN_MESSAGE_DIGESTS,
+                                          .digests_first = s->digests_next,
+                                          .digests = digests[0] };
+        while (m.digests_count < URD_FOUNTAIN_DIGESTS_MAX && s->digests_next < known) {
+            uint32_t slot = s->digests_next++;
+            const uint8_t *digest = slot == s->layout.blocks
+                                        ? urd_fountain_digests_root(board)
+                                        : urd_fountain_digests_get(board, slot);
+            memcpy(digests[m.digests_count++], digest, 32);
+        }
+        s->digests_sent_ns = now;
+        urd_err err =
+            urd_fountain_link_send(cx, &s->link, payload, urd_fountain_message_encode(&m, payload));
+        if (err != URD_OK) return err;
+    }
+    return URD_OK;
+}
+
 /* While the pace is zero: one datagram a second, so that an end of the outage is noticed. */
 static urd_err probe_send(struct urd_cx *cx, struct sender *s, uint64_t now)
 {
@@ -435,6 +468,7 @@ static urd_err tick(struct urd_cx *cx, struct sender *s)
     urd_fountain_rate_tick(&s->rate, now);
     urd_fountain_outflow_tick(&s->outflow, now, patience);
     urd_err err = urd_fountain_link_tick(cx, &s->link);
+    if (err == URD_OK) err = digests_send(cx, s);
     if (err == URD_OK) err = reads_start(s);
     if (err != URD_OK) return err;
     codes_start(s);

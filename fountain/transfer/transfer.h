@@ -4,8 +4,10 @@
  *
  *   caller  both sides make an offer (session.h) and cross them over RPC together with the manifest
  *   caller  sender calls urd_fountain_send(), receiver urd_fountain_receive(), each in a task
- *   caller  moves digests from the sender's board to the receiver's over RPC (digests.h)
- *   here    everything else: challenge, pacing, symbols, decoding, checking, writing, stopping
+ *   here    everything else: challenge, digests, pacing, symbols, decoding, checking, writing
+ *
+ * Digests go from the sender's board to the receiver's in datagrams of the session; a caller may
+ * move them over RPC as well (digests.h): what is on the receiver's board already is not sent.
  *
  * Either side may know the other's address, or both; one must.  The sender returns URD_OK when the
  * receiver says that everything is durable and under its name, the receiver when it has said so.
@@ -90,7 +92,7 @@ struct urd_fountain_receive_options {
     const struct urd_fountain_agreement *agreement; /* borrowed for the call, as all below */
     const struct urd_fountain_manifest *manifest;
     const struct urd_fountain_sink *sink;
-    struct urd_fountain_digests *digests;         /* filled by the caller as they come over RPC */
+    struct urd_fountain_digests *digests;         /* a new board; filled here, by the caller too */
     const struct urd_fountain_finished *finished; /* what the journal of an earlier session holds */
     uint32_t finished_count;
     struct urd_address peer;           /* len 0: learnt from the sender's datagrams */

@@ -59,7 +59,8 @@ struct rig {
     urd_err send_err, receive_err;
     char send_msg[256], receive_msg[256];
     bool receiver_finds_sender; /* the receiver knows the address, the sender does not */
-    bool wrong_digests;         /* the digests are damaged on their way */
+    bool carry_digests;         /* over RPC too */
+    bool wrong_digests;         /* they are damaged on their way */
 };
 
 static inline uint64_t rig_random(uint64_t *state)
@@ -315,7 +316,7 @@ static inline urd_err rig_session(struct urd_cx *cx, struct rig *rig, urd_task_f
     if (err == URD_OK) err = urd_spawn(cx, scope, NULL, hub_task, rig->far);
     if (err == URD_OK) err = urd_spawn(cx, scope, NULL, relay_run, &ways[0]);
     if (err == URD_OK) err = urd_spawn(cx, scope, NULL, relay_run, &ways[1]);
-    if (err == URD_OK) err = urd_spawn(cx, scope, NULL, digests_carry, rig);
+    if (err == URD_OK && rig->carry_digests) err = urd_spawn(cx, scope, NULL, digests_carry, rig);
     if (err == URD_OK && during != NULL) err = urd_spawn(cx, scope, NULL, during, rig);
     URD_REGION(inner);
     if (urd_region_open(cx, &collect, inner)) {

@@ -197,6 +197,16 @@ static void messages_survive_the_way(void **state)
     bytes[len - 1] = 'X'; /* a code of the future */
     assert_int_equal(urd_fountain_message_decode(bytes, len, 0, &out), URD_OK);
     assert_int_equal(out.close, URD_E_FAILED);
+    uint8_t digests[2][32] = { { 1 }, { 2 } };
+    in = (struct urd_fountain_message){ .type = URD_FOUNTAIN_MESSAGE_DIGESTS,
+                                        .digests_first = 9,
+                                        .digests_count = 2,
+                                        .digests = digests[0] };
+    len = urd_fountain_message_encode(&in, bytes);
+    assert_int_equal(urd_fountain_message_decode(bytes, len, 0, &out), URD_OK);
+    assert_int_equal(out.digests_first, 9);
+    assert_memory_equal(out.digests, digests, 64);
+    assert_int_equal(urd_fountain_message_decode(bytes, len - 1, 0, &out), URD_E_SHORT);
     bytes[0] = 77;
     assert_int_equal(urd_fountain_message_decode(bytes, len, 0, &out), URD_E_INVALID);
 }

@@ -180,6 +180,29 @@ static void random_loss_does_not_slow_it_down(void **state)
         }
 }
 
+/* An unlucky start must not leave it slow for long: the worst of many. */
+static void luck_does_not_decide(void **state)
+{
+    (void)state;
+    const double losses[] = { 0.01, 0.05, 0.3 };
+    for (unsigned l = 0; l < 3; l++) {
+        double worst = 1;
+        for (unsigned seed = 1; seed <= 60; seed++) {
+            struct path_model path = {
+                .bytes_s = 125e6, .delay_ns = 50 * MS, .queue_ns = 20 * MS, .loss = losses[l]
+            };
+            struct sim s;
+            sim_init(&s, &path, &fair);
+            s.random = seed * 7919;
+            double share = sim_run(&s, 4 * S);
+            if (share < worst) worst = share;
+            free(s.ring);
+        }
+        if (getenv("RATE_SHOW")) print_message("loss %.2f: worst %.2f\n", losses[l], worst);
+        assert_true(worst > 0.5 * (1 - losses[l]));
+    }
+}
+
 static void the_queue_stays_short(void **state)
 {
     (void)state;
@@ -328,6 +351,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_loss_does_not_slow_it_down),
+        cmocka_unit_test(luck_does_not_decide),
         cmocka_unit_test(the_queue_stays_short),
         cmocka_unit_test(it_does_not_run_away_into_a_policer),
         cmocka_unit_test(it_comes_back_at_once_after_an_outage),

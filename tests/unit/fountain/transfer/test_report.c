@@ -20,7 +20,8 @@ static struct urd_fountain_report sample(void)
                                      .echo_us = 5,
                                      .hold_us = 6,
                                      .delay_us = 0xfffffff0u,
-                                     .window_end = 50 };
+                                     .window_end = 50,
+                                     .digests = 51 };
     r.needs[0] = (struct urd_fountain_need){ .block = 3, .need = 0 };
     r.needs[1] = (struct urd_fountain_need){ .block = 49, .need = 1024 };
     return r;
@@ -38,6 +39,7 @@ static void a_report_survives_the_way(void **state)
     assert_memory_equal(bytes, again, len);
     assert_int_equal(out.needs[1].need, 1024);
     assert_int_equal(out.highest, in.highest);
+    assert_int_equal(out.digests, 51);
 }
 
 static void a_malformed_report_is_refused(void **state)
