@@ -71,6 +71,13 @@ uint64_t urd_fountain_link_commit(struct urd_fountain_link *link, uint64_t now_n
 /* Send what is staged.  Blocks while the socket is full. */
 URD_MUST_USE urd_err urd_fountain_link_flush(struct urd_cx *cx, struct urd_fountain_link *link);
 
+/* How long ago @then was; 0 if it lies ahead: times of packets are stamped by another task, whose
+ * turn, and so whose clock, may be a little further. */
+static inline uint64_t urd_fountain_since(uint64_t now_ns, uint64_t then_ns)
+{
+    return now_ns > then_ns ? now_ns - then_ns : 0;
+}
+
 /* A clock in microseconds, wrapping, as datagrams and reports carry it. */
 static inline uint32_t urd_fountain_us(uint64_t ns)
 {

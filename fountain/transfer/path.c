@@ -67,8 +67,11 @@ void urd_fountain_path_challenge(struct urd_fountain_path *path, uint64_t now_ns
                                  const uint8_t fresh[static URD_FOUNTAIN_CHALLENGE_LEN],
                                  uint8_t ret[static URD_FOUNTAIN_CHALLENGE_LEN])
 {
-    if (!path->challenge_set) memcpy(path->challenge, fresh, URD_FOUNTAIN_CHALLENGE_LEN);
-    path->challenge_set = true;
+    if (!path->challenge_set) {
+        memcpy(path->challenge, fresh, URD_FOUNTAIN_CHALLENGE_LEN);
+        path->challenged_ns = now_ns;
+        path->challenge_set = true;
+    }
     path->challenge_ns = now_ns;
     memcpy(ret, path->challenge, URD_FOUNTAIN_CHALLENGE_LEN);
 }
@@ -79,7 +82,8 @@ void urd_fountain_path_response(struct urd_fountain_path *path, uint64_t now_ns,
 {
     if (!path->challenge_set || !urd_address_equal(&path->address, from)) return;
     if (sodium_memcmp(path->challenge, response, URD_FOUNTAIN_CHALLENGE_LEN) != 0) return;
-    if (!path->validated) path->rtt_ns = now_ns - path->challenge_ns;
+    if (!path->validated) /* the clocks of two turns: not before, whatever they say */
+        path->rtt_ns = now_ns > path->challenged_ns ? now_ns - path->challenged_ns : 1;
     path->validated = true;
     path->proven = path->address;
 }

@@ -25,6 +25,7 @@ struct urd_fountain_path {
     uint64_t bytes_in, bytes_out; /* with address, since it became that */
     uint64_t contact_ns;          /* when something went to an address not heard from */
     uint64_t challenge_ns;        /* when the challenge was sent last; 0: never */
+    uint64_t challenged_ns;       /* when it was sent first */
     uint64_t rtt_ns;              /* from a challenge to its response; 0: none came */
     uint8_t challenge[URD_FOUNTAIN_CHALLENGE_LEN];
     bool challenge_set;

@@ -138,10 +138,10 @@ static void phase_enter(struct urd_fountain_rate *rate, enum urd_fountain_rate_p
     }
 }
 
-static void rtt_take(struct urd_fountain_rate *rate, uint64_t now_ns,
+static void rtt_take(struct urd_fountain_rate *rate, uint64_t now_ns, uint64_t arrival_ns,
                      const struct urd_fountain_report *report)
 {
-    uint32_t rtt_us = (uint32_t)(now_ns / 1000) - report->echo_us - report->hold_us;
+    uint32_t rtt_us = (uint32_t)(arrival_ns / 1000) - report->echo_us - report->hold_us;
     if (rtt_us > 60u * 1000000u) return; /* the clocks of one echo cannot disagree so much */
     uint64_t rtt = rtt_us == 0 ? 1000 : (uint64_t)rtt_us * 1000;
     rate->rtt_ns = rate->rtt_ns == 0 ? rtt : (rate->rtt_ns * 7 + rtt) / 8;
@@ -381,9 +381,18 @@ static void cruise_report(struct urd_fountain_rate *rate, uint64_t now_ns)
     if (raised && now > rate->base * 1.02) rate->base = now < most ? now : most;
 }
 
+/* Instants come from several tasks, whose clocks differ by a turn. */
+static uint64_t instant(struct urd_fountain_rate *rate, uint64_t now_ns)
+{
+    if (now_ns > rate->now_ns) rate->now_ns = now_ns;
+    return rate->now_ns;
+}
+
 void urd_fountain_rate_report(struct urd_fountain_rate *rate, uint64_t now_ns,
                               const struct urd_fountain_report *report)
 {
+    uint64_t arrival_ns = now_ns;
+    now_ns = instant(rate, now_ns);
     bool outage = rate->breaker < 1 || now_ns - rate->report_ns > OUTAGE_NS + rtt_of(rate);
     if (outage) { /* what the gap did to loss and delay says nothing about the path now */
         rate->points_count = 0;
@@ -394,7 +403,7 @@ void urd_fountain_rate_report(struct urd_fountain_rate *rate, uint64_t now_ns,
             phase_enter(rate, URD_FOUNTAIN_PHASE_CRUISE, now_ns);
     }
     rate->report_ns = now_ns;
-    rtt_take(rate, now_ns, report);
+    rtt_take(rate, now_ns, arrival_ns, report);
     delay_take(rate, now_ns, report);
     if (rate->heard && report->newest_us == point_back(rate, 0)->newest_us)
         return; /* nothing new */
@@ -432,6 +441,7 @@ static void silence_tick(struct urd_fountain_rate *rate, uint64_t now_ns)
 
 void urd_fountain_rate_tick(struct urd_fountain_rate *rate, uint64_t now_ns)
 {
+    now_ns = instant(rate, now_ns);
     silence_tick(rate, now_ns);
     if (rate->options.mode == URD_FOUNTAIN_RATE_FIXED || rate->breaker < 1) return;
     uint64_t in_phase = now_ns - rate->phase_ns, window = window_of(rate);
@@ -462,7 +472,7 @@ void urd_fountain_rate_tick(struct urd_fountain_rate *rate, uint64_t now_ns)
 
 void urd_fountain_rate_limited(struct urd_fountain_rate *rate, uint64_t now_ns)
 {
-    rate->limited_ns = now_ns + window_of(rate);
+    rate->limited_ns = instant(rate, now_ns) + window_of(rate);
 }
 
 uint64_t urd_fountain_rate_pace(const struct urd_fountain_rate *rate)

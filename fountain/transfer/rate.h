@@ -43,6 +43,7 @@ enum urd_fountain_rate_phase {
 struct urd_fountain_rate {
     struct urd_fountain_rate_options options;
     enum urd_fountain_rate_phase phase;
+    uint64_t now_ns;       /* latest instant heard of: it never goes back */
     uint64_t phase_ns;     /* when the phase began */
     double base;           /* bytes/s on the wire */
     double gain;           /* of the phase */

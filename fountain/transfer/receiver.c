@@ -21,7 +21,8 @@
 
 #define WORKERS           2u
 #define REPORT_MIN_NS     UINT64_C(10000000)
-#define REPORT_IDLE_NS    UINT64_C(50000000) /* while nothing comes */
+#define REPORT_MAX_NS     UINT64_C(250000000) /* whatever a round trip seems to be */
+#define REPORT_IDLE_NS    UINT64_C(50000000)  /* while nothing comes */
 #define PROGRESS_NS       UINT64_C(250000000)
 #define INBOX_TURN        256u
 #define COMMIT_BLOCKS_MAX 256u
@@ -339,6 +340,7 @@ static uint64_t report_interval(const struct receiver *v)
 {
     uint64_t interval = v->link.path.rtt_ns / 4;
     if (interval < REPORT_MIN_NS) interval = REPORT_MIN_NS;
+    if (interval > REPORT_MAX_NS) interval = REPORT_MAX_NS;
     if (!v->report_fresh && interval < REPORT_IDLE_NS) interval = REPORT_IDLE_NS;
     return interval;
 }
@@ -354,7 +356,7 @@ static urd_err report_send(struct urd_cx *cx, struct receiver *v, uint64_t now)
         report.bytes = v->link.opener.bytes;
         report.newest_us = urd_fountain_us(v->newest_ns);
         report.echo_us = v->newest_time_us;
-        report.hold_us = urd_fountain_us(now) - report.newest_us;
+        report.hold_us = urd_fountain_us(urd_fountain_since(now, v->newest_ns));
         /* the least since the last report but one: losing a report loses nothing */
         report.delay_us = v->delay_set ? v->delay_us : v->delay_before_us;
         if (v->delay_before_set && (int32_t)(v->delay_before_us - report.delay_us) < 0)
@@ -407,7 +409,7 @@ static urd_err tick(struct urd_cx *cx, struct receiver *v)
 {
     uint64_t now = urd_cx_now(cx);
     v->doing = "receive: the sender does not answer";
-    if (!v->finish.open && !v->finish.done && now - v->heard_ns > idle_limit(v))
+    if (!v->finish.open && !v->finish.done && urd_fountain_since(now, v->heard_ns) > idle_limit(v))
         return URD_E_UNREACHABLE;
     v->doing = "check blocks against their digests";
     urd_err err = urd_fountain_intake_verify(&v->intake, v->options->digests);
@@ -429,7 +431,8 @@ static bool parted(struct receiver *v, uint64_t now)
     if (!v->heard) return now - v->began_ns > idle_limit(v); /* nobody to tell it to yet */
     if (v->done_ns == 0) v->done_ns = now;
     uint64_t heard = v->heard_ns > v->done_ns ? v->heard_ns : v->done_ns;
-    return v->left || now - v->done_ns > LINGER_NS || now - heard > LINGER_QUIET_NS;
+    return v->left || now - v->done_ns > LINGER_NS ||
+           urd_fountain_since(now, heard) > LINGER_QUIET_NS;
 }
 
 static urd_err receive_loop(struct urd_cx *cx, struct receiver *v)

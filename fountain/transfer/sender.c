@@ -463,7 +463,7 @@ static urd_err tick(struct urd_cx *cx, struct sender *s)
     uint64_t idle = s->options->idle_ns ? s->options->idle_ns : URD_FOUNTAIN_IDLE_DEFAULT_NS;
     if (patience < PATIENCE_MIN_NS) patience = PATIENCE_MIN_NS;
     s->doing = "send: the receiver does not answer";
-    if (now - s->report_ns > idle) return URD_E_UNREACHABLE;
+    if (urd_fountain_since(now, s->report_ns) > idle) return URD_E_UNREACHABLE;
     s->doing = "send";
     urd_fountain_rate_tick(&s->rate, now);
     urd_fountain_outflow_tick(&s->outflow, now, patience);

@@ -108,6 +108,20 @@ static void a_challenge_is_repeated_unchanged_and_not_too_often(void **state)
     assert_memory_equal(first, second, 8);
 }
 
+/* A response may be stamped by a task whose clock is a turn behind. */
+static void a_round_trip_is_never_negative(void **state)
+{
+    (void)state;
+    struct urd_address a = address("10.0.0.1:1");
+    struct urd_fountain_path path;
+    uint8_t challenge[8];
+    urd_fountain_path_init(&path, &nobody);
+    urd_fountain_path_heard(&path, &a, 1000, true);
+    urd_fountain_path_challenge(&path, 100 * MS, fresh, challenge);
+    urd_fountain_path_response(&path, 99 * MS, &a, challenge);
+    assert_true(path.validated && path.rtt_ns < MS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +129,7 @@ int main(void)
         cmocka_unit_test(a_named_address_gets_one_datagram_in_50_ms_until_it_answers),
         cmocka_unit_test(only_the_right_echo_from_the_right_place_proves),
         cmocka_unit_test(a_move_needs_the_newest_datagram_and_a_new_proof),
+        cmocka_unit_test(a_round_trip_is_never_negative),
         cmocka_unit_test(a_challenge_is_repeated_unchanged_and_not_too_often),
     };
     return cmocka_run_group_tests_name("fountain/transfer/path", tests, NULL, NULL);

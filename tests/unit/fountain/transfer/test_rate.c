@@ -347,6 +347,27 @@ static void without_reports_it_falls_and_then_pauses(void **state)
     assert_true(urd_fountain_rate_pace(&rate) >= pace); /* as good as before */
 }
 
+/* Reports are stamped by one task, ticks by another, whose clock may be a turn behind. */
+static void an_instant_a_little_back_changes_nothing(void **state)
+{
+    (void)state;
+    struct path_model path = { .bytes_s = 12.5e6, .delay_ns = 10 * MS, .queue_ns = 50 * MS };
+    struct sim s;
+    sim_init(&s, &path, &fair);
+    unsigned met = 0;
+    for (unsigned i = 0; i < 40000; i++) {
+        enum urd_fountain_rate_phase before = s.rate.phase;
+        (void)sim_run(&s, MS / 4);
+        enum urd_fountain_rate_phase phase = s.rate.phase;
+        if (phase == before) continue;
+        met++; /* a phase has just begun: it must not be over for a look at another clock */
+        urd_fountain_rate_tick(&s.rate, s.now - 3 * MS);
+        assert_int_equal(s.rate.phase, phase);
+    }
+    assert_true(met > 10);
+    free(s.ring);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +380,7 @@ int main(void)
         cmocka_unit_test(beside_a_flow_that_fills_the_queue_it_is_not_starved),
         cmocka_unit_test(a_scavenger_gives_way_to_it),
         cmocka_unit_test(a_limit_and_a_fixed_rate_are_kept),
+        cmocka_unit_test(an_instant_a_little_back_changes_nothing),
         cmocka_unit_test(without_reports_it_falls_and_then_pauses),
     };
     return cmocka_run_group_tests_name("fountain/transfer/rate", tests, NULL, NULL);
