@@ -109,7 +109,9 @@ static void run_command(struct urd_cx *cx, void *arg, const struct urd_client_wo
     } else if (err == URD_E_SYSTEM || err == URD_E_NOMEM) {
         urd_client_worker_retry(answer, 0); /* it was never started */
     } else {
-        urd_client_worker_unknown(answer, "the worker stopped before the command ended");
+        urd_client_worker_unknown(answer, err == URD_E_TIMEOUT
+                                              ? "it ran longer than its step's timeout"
+                                              : "the worker stopped before the command ended");
     }
 }
 

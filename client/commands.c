@@ -152,7 +152,8 @@ const struct client_command client_commands[] = {
       "The command reads the step's input (JSON) on standard input; URD_SAGA, URD_STEP, URD_ACTION, URD_ATTEMPT,\n"
       "URD_EFFECT_KEY and URD_DIRECTION (do, undo) are in its environment.  Exit 0: done, standard output is the\n"
       "result; 75: retry; killed, or 128 and above: unknown; any other: failed, standard error is the reason and\n"
-      "its author's word that nothing was done.  A compensation reads {\"input\":…,\"result\":…}.",
+      "its author's word that nothing was done.  One that runs longer than its step's timeout_ms is ended: unknown.\n"
+      "A compensation reads {\"input\":…,\"result\":…}; its URD_DO_EFFECT_KEY is the key of what it undoes.",
       worker_flags, client_run_worker, CLIENT_SIGNALS },
 
     { "file send", "PATH… NODE[,NODE…]:/DEST", 2, 60, "stream files to nodes", NULL, file_flags, client_run_file_send, CLIENT_TASK },
