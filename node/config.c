@@ -400,11 +400,34 @@ static bool set_peer(struct reader *reader, const char *name, const char *url)
 }
 
 /* libinih's callback: 1 to go on, 0 for an error at this line. */
+/* A name and a decimal number; the engine judges both anew when it takes them. */
+static bool set_quantity(struct reader *reader, const char *name, const char *value)
+{
+    struct node_config *config = reader->config;
+    struct node_config_quantity quantity = { 0 };
+    const char *p = value;
+    if (strlen(name) == 0 || strlen(name) > NODE_NAME_BYTES_MAX)
+        return fail(reader, "[quantities] a name has 1 to %u bytes", NODE_NAME_BYTES_MAX);
+    (void)snprintf(quantity.name, sizeof quantity.name, "%s", name);
+    for (; *p >= '0' && *p <= '9' && quantity.amount < UINT64_MAX / 100; p++)
+        quantity.amount = quantity.amount * 10 + (uint64_t)(*p - '0');
+    if (p == value || *p != '\0')
+        return fail(reader, "[quantities] %s: `%s` is no amount", name, value);
+    for (uint32_t i = 0; i < config->quantity_count; i++)
+        if (strcmp(config->quantities[i].name, name) == 0)
+            return fail(reader, "[quantities] %s stands twice", name);
+    if (config->quantity_count == NODE_CONFIG_QUANTITIES_MAX)
+        return fail(reader, "[quantities] more than %u", NODE_CONFIG_QUANTITIES_MAX);
+    config->quantities[config->quantity_count++] = quantity;
+    return true;
+}
+
 static int on_pair(void *arg, const char *section, const char *name, const char *value)
 {
     struct reader *reader = arg;
     if (reader->failed) return 0;
     if (strcmp(section, "peers") == 0) return set_peer(reader, name, value);
+    if (strcmp(section, "quantities") == 0) return set_quantity(reader, name, value);
     for (size_t i = 0; i < ROWS; i++) {
         if (strcmp(rows[i].section, section) != 0 || strcmp(rows[i].key, name) != 0) continue;
         if (reader->seen[i] && !is_list(&rows[i]))
@@ -569,6 +592,11 @@ urd_err node_config_format(const struct node_config *config, char **ret_text)
         (void)fprintf(out, "\n# addresses of other members, never trust\n[peers]\n");
     for (uint32_t i = 0; i < config->peer_count; i++)
         (void)fprintf(out, "%s = %s\n", config->peers[i].name, config->peers[i].url);
+    if (config->quantity_count > 0)
+        (void)fprintf(out, "\n# what sagas of this node reserve parts of\n[quantities]\n");
+    for (uint32_t i = 0; i < config->quantity_count; i++)
+        (void)fprintf(out, "%s = %" PRIu64 "\n", config->quantities[i].name,
+                      config->quantities[i].amount);
     if (fclose(out) != 0) {
         free(text);
         return URD_E_NOMEM;

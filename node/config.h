@@ -18,11 +18,18 @@
 #define NODE_ADDRESS_BYTES_MAX     160u
 #define NODE_CONFIG_PEERS_MAX      64u
 #define NODE_CONFIG_HOSTS_MAX      64u
+#define NODE_CONFIG_QUANTITIES_MAX 64u
 #define NODE_CONFIG_CONTEXT_MAX    16u
 
 struct node_config_peer {
     char name[NODE_NAME_BYTES_MAX + 1];
     char url[NODE_ADDRESS_BYTES_MAX + 1]; /* tls+tcp://ADDR:PORT */
+};
+
+/* A named quantity that sagas reserve parts of (built-in Reserve). */
+struct node_config_quantity {
+    char name[NODE_NAME_BYTES_MAX + 1];
+    uint64_t amount;
 };
 
 struct node_config {
@@ -45,6 +52,8 @@ struct node_config {
     struct node_config_peer peers[NODE_CONFIG_PEERS_MAX];
     uint32_t peer_count;
     uint64_t peer_heartbeat_ns;
+    struct node_config_quantity quantities[NODE_CONFIG_QUANTITIES_MAX];
+    uint32_t quantity_count;
 
     uint64_t store_size_bytes;
     uint64_t store_reserve_bytes;

@@ -9,6 +9,7 @@
 
 #include "node/http_call.h"
 #include "node/sagas_internal.h"
+#include "saga/builtin.h"
 
 static bool is_url(const char *action)
 {
@@ -82,6 +83,23 @@ static urd_err open_http(struct node_sagas *s, const struct node_config *config)
     return node_http_calls_new(allow, config->http_allow_count, &s->http);
 }
 
+/* The quantities of urd.conf, as they now are. */
+static urd_err define_quantities(struct urd_cx *cx, struct node *node, char *errmsg,
+                                 size_t errmsg_len)
+{
+    const struct node_config *config = node_configuration(node);
+    for (uint32_t i = 0; i < config->quantity_count; i++) {
+        const struct node_config_quantity *q = &config->quantities[i];
+        urd_err err = saga_builtin_define_quantity(cx, node_committer(node), q->name, q->amount);
+        if (err == URD_OK) continue;
+        (void)snprintf(errmsg, errmsg_len, "[quantities] %s: %s", q->name,
+                       err == URD_E_STATE ? "more of it is held and consumed already"
+                                          : urd_err_text(err));
+        return err;
+    }
+    return URD_OK;
+}
+
 static void sagas_close(struct urd_cx *cx, void *service)
 {
     (void)cx;
@@ -121,6 +139,10 @@ static urd_err sagas_open(struct urd_cx *cx, struct node *node, struct urd_scope
     *ret = s; /* from here on tasks refer to it: close() comes when they have ended */
     err = urd_spawn(cx, scope, &engine_task, run_engine, s);
     if (err == URD_OK) err = saga_engine_ready(cx, s->engine);
+    if (err == URD_OK) {
+        err = define_quantities(cx, node, errmsg, errmsg_len);
+        if (err != URD_OK) return err;
+    }
     if (err != URD_OK)
         (void)snprintf(errmsg, errmsg_len, "the saga engine does not start: %s", urd_err_text(err));
     return err;

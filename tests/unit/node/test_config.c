@@ -161,9 +161,36 @@ static void only_the_loopback_is_the_loopback(void **state)
     assert_int_equal(node_address_port(address), 40123);
 }
 
+static void quantities_are_names_with_amounts(void **state)
+{
+    (void)state;
+    static const char good[] =
+        "[node]\nname = a\n[rpc]\nlisten = 127.0.0.1:1\n[data]\nlisten = 127.0.0.1:2\n"
+        "[quantities]\nseats = 100\nrooms = 0\n";
+    static const char *const bad[] = { "seats = -1\n", "seats = many\n", "seats =\n",
+                                       "seats = 1\nseats = 2\n",
+                                       "seats = 99999999999999999999999\n" };
+    struct node_config config;
+    char why[256];
+    node_config_default(&config);
+    assert_int_equal(node_config_parse(good, strlen(good), &config, why, sizeof why), URD_OK);
+    assert_int_equal(config.quantity_count, 2);
+    assert_string_equal(config.quantities[0].name, "seats");
+    assert_int_equal(config.quantities[0].amount, 100);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char text[512];
+        (void)snprintf(text, sizeof text, "%.*s%s", (int)(strstr(good, "seats") - good), good,
+                       bad[i]);
+        node_config_default(&config);
+        assert_int_equal(node_config_parse(text, strlen(text), &config, why, sizeof why),
+                         URD_E_CONFIG);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(quantities_are_names_with_amounts),
         cmocka_unit_test(what_is_left_out_has_its_default),
         cmocka_unit_test(the_example_shows_every_key_with_its_default),
         cmocka_unit_test(what_is_written_reads_back),
