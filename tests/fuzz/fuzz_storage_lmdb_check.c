@@ -2,7 +2,9 @@
  * passes is read to its end by LMDB without a fault. */
 #include <assert.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,7 +14,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_len);
 
-static char dir[] = "/dev/shm/urd-fuzz-XXXXXX";
+static char dir[32];
 static char data[sizeof dir + 16], lock[sizeof dir + 16];
 
 static void remove_all(void)
@@ -22,10 +24,19 @@ static void remove_all(void)
     rmdir(dir);
 }
 
+static bool make_dir(const char *template)
+{
+    strcpy(dir, template);
+    return mkdtemp(dir) != NULL;
+}
+
 static void set_up(void)
 {
     if (data[0] != 0) return;
-    if (mkdtemp(dir) == NULL) abort();
+    if (!make_dir("/dev/shm/urd-fuzz-XXXXXX") && !make_dir("/tmp/urd-fuzz-XXXXXX")) {
+        perror(dir);
+        abort();
+    }
     strcat(strcpy(data, dir), "/data.mdb");
     strcat(strcpy(lock, dir), "/urd.lock");
     atexit(remove_all);
