@@ -170,6 +170,7 @@ static urd_err run_takers(struct urd_cx *cx, struct urd_client_worker *w)
     client_worker_nodes_learnt(cx, w);
     urd_err err = urd_event_wait(cx, &w->stop, URD_FOREVER);
     w->stopping = true;
+    if (err == URD_OK && w->failed == URD_OK) client_worker_leave(cx, w);
     urd_region_close(cx, takers, NULL);
     return err;
 }

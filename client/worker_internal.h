@@ -77,6 +77,7 @@ struct urd_client_worker {
     uint64_t steps_order;
     uint32_t running;           /* steps in that list */
     struct urd_semaphore slots; /* handlers that may run at once */
+    uint32_t polls;             /* long polls under way */
     bool ran, stopping;
     bool members_stale;        /* a token for another node was refused: ask a door for a new one */
     struct urd_event stop;     /* urd_client_worker_stop(), or failed */
@@ -93,6 +94,9 @@ void client_worker_node_begin(struct urd_cx *cx, struct urd_client_worker *worke
                               const char *name);
 /* Queue @out (taken over) for @node. */
 void client_worker_node_answer(struct worker_node *node, struct worker_outgoing *out);
+/* Tell every node that no more steps are taken, and await the long polls: what they bring is still
+ * done. */
+void client_worker_leave(struct urd_cx *cx, struct urd_client_worker *worker);
 /* Serve the nodes that the client has learnt meanwhile. */
 void client_worker_nodes_learnt(struct urd_cx *cx, struct urd_client_worker *worker);
 /* Free it and what waits to be handed in; its tasks have ended.  NULL is allowed. */

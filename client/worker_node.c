@@ -8,6 +8,7 @@
 
 #define POLL_NS      UINT64_C(5000000000)
 #define BEAT_NS      UINT64_C(1000000000)
+#define LEAVE_NS     UINT64_C(500000000) /* for a node to hear that we leave */
 #define PAUSE_MIN_NS UINT64_C(20000000)
 #define PAUSE_MAX_NS UINT64_C(500000000)
 
@@ -150,10 +151,14 @@ static urd_err run_taker(struct urd_cx *cx, void *arg)
             w->members_stale = false;
             version = 0;
         }
+        if (w->stopping) return URD_OK;
         body.members_version = version;
+        w->polls++;
         err = call_take(cx, node, &body, urd_cx_now(cx) + POLL_NS, &reply, why);
+        if (err == URD_OK) take_in(cx, node, reply->worker_take, &version);
+        w->polls--;
+        urd_notify_all(&w->settled);
         if (err == URD_OK) {
-            take_in(cx, node, reply->worker_take, &version);
             node_reply_free(reply);
             pause_ns = PAUSE_MIN_NS;
             continue;
@@ -318,6 +323,19 @@ void client_worker_node_begin(struct urd_cx *cx, struct urd_client_worker *w, co
     if (err == URD_OK) err = urd_spawn(cx, w->work, &heart, run_heart, node);
     if (err == URD_OK) err = urd_spawn(cx, w->takers, &taker, run_taker, node);
     if (err != URD_OK && err != URD_E_CLOSED) client_worker_fail(w, err, urd_err_text(err));
+}
+
+void client_worker_leave(struct urd_cx *cx, struct urd_client_worker *w)
+{
+    for (unsigned i = 0; i < w->nodes_count; i++) {
+        Urd__V1__Reply *reply;
+        Urd__V1__WorkerTake body = URD__V1__WORKER_TAKE__INIT;
+        if (call_take(cx, w->nodes[i], &body, urd_cx_now(cx) + LEAVE_NS, &reply, NULL) == URD_OK)
+            node_reply_free(reply);
+    }
+    uint64_t until_ns = urd_cx_now(cx) + LEAVE_NS;
+    while (w->polls > 0 && urd_notify_wait(cx, &w->settled, until_ns) == URD_OK)
+        continue;
 }
 
 void client_worker_nodes_learnt(struct urd_cx *cx, struct urd_client_worker *w)

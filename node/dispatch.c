@@ -49,6 +49,7 @@ struct worker {
     char name[NODE_WORKER_NAME_BYTES];
     char store[SAGA_STORE_BYTES];
     uint64_t heard_ns;
+    bool leaving;     /* it said that it takes no more */
     uint64_t offered; /* counts offers, so that they go round */
     size_t actions_count;
     struct action **actions;
@@ -216,7 +217,8 @@ bool node_dispatch_offer(struct node_dispatch *dispatch, uint64_t now_ns, const 
     struct action *a = action_of(dispatch, action, false);
     struct worker *best = NULL;
     for (struct worker *w = dispatch->workers; a != NULL && w != NULL; w = w->next)
-        if (!is_lost(w, now_ns) && serves(w, a) && (best == NULL || w->offered < best->offered))
+        if (!is_lost(w, now_ns) && !w->leaving && serves(w, a) &&
+            (best == NULL || w->offered < best->offered))
             best = w;
     if (best == NULL) return false;
     best->offered++;
@@ -414,6 +416,7 @@ static urd_err meet(struct node_dispatch *dispatch, uint64_t now_ns,
         dispatch->workers_count++;
     }
     w->heard_ns = now_ns;
+    w->leaving = false;
     size_t name_len = strnlen(view->name, sizeof w->name - 1);
     memcpy(w->name, view->name, name_len);
     w->name[name_len] = '\0';
@@ -501,13 +504,13 @@ urd_err node_dispatch_take(struct node_dispatch *dispatch, struct urd_cx *cx,
     t.next = dispatch->takings;
     dispatch->takings = &t;
     uint32_t count = 0;
-    while (err == URD_OK && count == 0 && credit > 0) {
+    while (err == URD_OK && count == 0 && credit > 0 && !t.worker->leaving) {
         for (struct entry *e;
              t.assigned_count < credit && (e = choose(t.worker, may_serve, arg)) != NULL;)
             assign(dispatch, &t, e);
         await_decisions(cx, &t);
         count = carry_off(dispatch, &t, hand_over, arg);
-        if (count > 0) break;
+        if (count > 0 || t.worker->leaving) break;
         err = urd_notify_wait(cx, &t.changed, deadline_ns);
         t.worker->heard_ns = urd_cx_now(cx);
     }
@@ -580,6 +583,16 @@ void node_dispatch_heartbeat(struct node_dispatch *dispatch, uint64_t now_ns,
     if (w == NULL) return; /* this node was started anew; the worker's next take introduces it */
     w->heard_ns = now_ns;
     settle_lost(dispatch, w, now_ns, running, count);
+}
+
+void node_dispatch_leave(struct node_dispatch *dispatch,
+                         const uint8_t worker_id[NODE_DISPATCH_ID_BYTES])
+{
+    struct worker *w = find_worker(dispatch, worker_id);
+    if (w == NULL) return;
+    w->leaving = true;
+    for (struct taking *t = dispatch->takings; t != NULL; t = t->next)
+        if (t->worker == w) urd_notify_one(&t->changed);
 }
 
 void node_dispatch_stats(const struct node_dispatch *dispatch, uint64_t now_ns,

@@ -74,6 +74,11 @@ void node_dispatch_heartbeat(struct node_dispatch *dispatch, uint64_t now_ns,
                              const uint8_t *const *running, size_t count,
                              void (*dropped)(void *arg, const uint8_t *id), void *arg);
 
+/* Worker @worker_id takes no more: its poll under way ends at once with what it has, and no step is
+ * offered to its store for its sake.  A later take makes it one of the workers again. */
+void node_dispatch_leave(struct node_dispatch *dispatch,
+                         const uint8_t worker_id[NODE_DISPATCH_ID_BYTES]);
+
 /* Who is there, for status. */
 struct node_dispatch_stats {
     uint32_t workers, waiting, sent;

@@ -127,6 +127,8 @@ static urd_err take(struct urd_cx *cx, struct node_call *call)
     if (err != URD_OK) return err;
     call->reply.body_case = URD__V1__REPLY__BODY_WORKER_TAKE;
     call->reply.worker_take = reply;
+    if (body->credit == 0 && body->n_answers == 0)
+        node_dispatch_leave(dispatch, body->worker_id.data);
     if (body->credit == 0 || reply->n_members > 0) return URD_OK; /* news first, then steps */
 
     uint32_t credit = body->credit < NODE_DISPATCHES_MAX ? body->credit : NODE_DISPATCHES_MAX,

@@ -252,6 +252,39 @@ static void a_cancelled_step_leaves_nothing_behind(struct urd_cx *cx)
     assert_int_equal(stats.sent, 0);
 }
 
+struct polling {
+    uint32_t count;
+    struct urd_event over;
+};
+
+static urd_err poll_task(struct urd_cx *cx, void *arg)
+{
+    struct polling *p = arg;
+    p->count = take(cx, &w1, 20000);
+    urd_event_set(&p->over);
+    return URD_OK;
+}
+
+static void a_worker_that_leaves_is_given_nothing_more(struct urd_cx *cx)
+{
+    struct asked a;
+    struct polling p = { .over = URD_EVENT_INIT };
+    char store[SAGA_STORE_BYTES];
+    assert_int_equal(urd_spawn(cx, scope, NULL, poll_task, &p), URD_OK);
+    assert_int_equal(urd_yield(cx), URD_OK);
+    node_dispatch_leave(broker, w1.id);
+    assert_int_equal(urd_event_wait(cx, &p.over, urd_cx_now(cx) + 1000 * MS), URD_OK);
+    assert_int_equal(p.count, 0);
+    assert_false(
+        node_dispatch_offer(broker, urd_cx_now(cx), "car.hold", store)); /* w1 alone serves it */
+    ask(cx, &a, "hotel.hold", NULL);
+    assert_int_equal(take(cx, &w2, 1000), 1);
+    assert_int_equal(answer(&w2, SAGA_DONE), URD_OK);
+    end(cx, &a, SAGA_DONE);
+    assert_int_equal(take(cx, &w1, 1), 0);
+    assert_true(node_dispatch_offer(broker, urd_cx_now(cx), "car.hold", store)); /* it is back */
+}
+
 static urd_err body(struct urd_cx *cx, void *arg)
 {
     (void)arg;
@@ -267,6 +300,7 @@ static urd_err body(struct urd_cx *cx, void *arg)
     what_nobody_takes_or_answers_in_time_is_said_so(cx);
     what_a_worker_forgot_is_unknown(cx);
     offers_go_round_the_stores(cx);
+    a_worker_that_leaves_is_given_nothing_more(cx);
     a_cancelled_step_leaves_nothing_behind(cx);
     urd_region_close(cx, r, NULL);
     return URD_OK;
