@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/http_call.h"
 #include "node/sagas_internal.h"
 
 static struct saga_engine *engine_of(const struct node_call *call)
@@ -143,6 +144,31 @@ static urd_err read_names(struct node_call *call, const char **ret_name, const c
     return URD_OK;
 }
 
+/* Every URL among the steps leads to a host that this node may call: else nothing is accepted. */
+static urd_err check_hosts(struct node_call *call)
+{
+    const Urd__V1__SagaSubmit *submit = call->request->saga_submit;
+    const struct node_sagas *sagas = call->service;
+    if (memmem(submit->document.data, submit->document.len, "://", 3) == NULL) return URD_OK;
+    json_t *step,
+        *json = json_loadb((const char *)submit->document.data, submit->document.len, 0, NULL);
+    urd_err err = URD_OK;
+    size_t i;
+    json_array_foreach(json_object_get(json, "steps"), i, step)
+    {
+        const char *urls[] = { json_string_value(json_object_get(step, "action")),
+                               json_string_value(json_object_get(step, "compensate")) };
+        for (size_t k = 0; k < 2 && err == URD_OK; k++)
+            if (urls[k] != NULL && saga_action_is_url(urls[k]) &&
+                !node_http_allowed(sagas->http, urls[k]))
+                err = node_call_fail(call, URD_E_DENIED,
+                                     "step %zu: the host of %.200s is not in http.allow", i + 1,
+                                     urls[k]);
+    }
+    json_decref(json);
+    return err;
+}
+
 static urd_err submit(struct urd_cx *cx, struct node_call *call)
 {
     const Urd__V1__SagaSubmit *body = call->request->saga_submit;
@@ -157,6 +183,8 @@ static urd_err submit(struct urd_cx *cx, struct node_call *call)
         node_sagas_home(cx, call->node, name, key, home);
         if (strcmp(home, node_name(call->node)) != 0) return node_call_forward(cx, call, home);
     }
+    err = check_hosts(call);
+    if (err != URD_OK) return err;
     err = saga_engine_submit(cx, engine_of(call), call->grant, (const char *)body->document.data,
                              body->document.len, key, &receipt, call->errmsg, sizeof call->errmsg);
     if (err != URD_OK) return err;
