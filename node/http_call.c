@@ -12,6 +12,7 @@
 
 #include "runtime/net.h"
 #include "runtime/rpc.h"
+#include "saga/json.h"
 
 enum { HOST_BYTES = 256, ALLOW_MAX = 1024, READY_MAX = 8 };
 #define CONNECT_NS     UINT64_C(10000000000)
@@ -259,13 +260,19 @@ static urd_err drive(struct urd_cx *cx, struct call *c, CURLcode *ret)
     return URD_OK;
 }
 
-/* The body as a result: JSON as it is, other text as a JSON string, nothing as null. */
+/* The body as a result: JSON as it is, other text as a JSON string, nothing as null.  JSON too deep
+ * to be read is no result: later steps could not use it. */
 static urd_err done(const struct call *c, struct saga_answer *ret)
 {
     const char *body = (const char *)c->body.bytes;
     if (c->body.len == 0) return answer(SAGA_DONE, 0, NULL, ret);
-    json_t *json = json_loadb(body, c->body.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
-    if (json == NULL) json = json_stringn(body, c->body.len);
+    json_t *json;
+    char why[128];
+    urd_err err =
+        saga_json_decode(body, c->body.len, SAGA_RESULT_BYTES_MAX, &json, why, sizeof why);
+    if (err == URD_E_TOO_BIG) return answer(SAGA_UNKNOWN, 0, why, ret);
+    if (err == URD_E_NOMEM) return err;
+    if (err != URD_OK) json = json_stringn(body, c->body.len);
     char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
     json_decref(json);
     if (text == NULL)

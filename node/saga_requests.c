@@ -5,6 +5,8 @@
 
 #include "node/http_call.h"
 #include "node/sagas_internal.h"
+#include "saga/document.h"
+#include "saga/json.h"
 
 static struct saga_engine *engine_of(const struct node_call *call)
 {
@@ -120,23 +122,18 @@ static urd_err reply_view(struct urd_cx *cx, struct node_call *call,
 /* ---- submit
  * -------------------------------------------------------------------------------------- */
 
-/* The name and key that the document itself gives; both may be missing (the engine says what is
+/* The name and key that @json, the document, gives; both may be missing (the engine says what is
  * wrong). */
-static urd_err read_names(struct node_call *call, const char **ret_name, const char **ret_key)
+static urd_err read_names(struct node_call *call, const json_t *json, const char **ret_name,
+                          const char **ret_key)
 {
     const Urd__V1__SagaSubmit *submit = call->request->saga_submit;
-    json_error_t error;
-    json_t *json = json_loadb((const char *)submit->document.data, submit->document.len,
-                              JSON_REJECT_DUPLICATES, &error);
-    if (json == NULL)
-        return node_call_fail(call, URD_E_INVALID, "line %d: %s", error.line, error.text);
     const char *name = json_string_value(json_object_get(json, "saga"));
     const char *key = json_string_value(json_object_get(json, "key"));
     *ret_name = node_call_text(call, name != NULL ? name : "");
     *ret_key = submit->key[0] != '\0' ? submit->key
                : key != NULL          ? node_call_text(call, key)
                                       : NULL;
-    json_decref(json);
     if (*ret_name == NULL) return URD_E_NOMEM;
     if (strcmp(*ret_name, submit->name) != 0)
         return node_call_fail(call, URD_E_INVALID,
@@ -144,47 +141,61 @@ static urd_err read_names(struct node_call *call, const char **ret_name, const c
     return URD_OK;
 }
 
-/* Every URL among the steps leads to a host that this node may call: else nothing is accepted. */
-static urd_err check_hosts(struct node_call *call)
+/* Every URL among the steps of @json leads to a host that this node may call: else nothing is
+ * accepted. */
+static urd_err check_hosts(struct node_call *call, const json_t *json)
 {
-    const Urd__V1__SagaSubmit *submit = call->request->saga_submit;
     const struct node_sagas *sagas = call->service;
-    if (memmem(submit->document.data, submit->document.len, "://", 3) == NULL) return URD_OK;
-    json_t *step,
-        *json = json_loadb((const char *)submit->document.data, submit->document.len, 0, NULL);
-    urd_err err = URD_OK;
+    json_t *step;
     size_t i;
     json_array_foreach(json_object_get(json, "steps"), i, step)
     {
         const char *urls[] = { json_string_value(json_object_get(step, "action")),
                                json_string_value(json_object_get(step, "compensate")) };
-        for (size_t k = 0; k < 2 && err == URD_OK; k++)
+        for (size_t k = 0; k < 2; k++)
             if (urls[k] != NULL && saga_action_is_url(urls[k]) &&
                 !node_http_allowed(sagas->http, urls[k]))
-                err = node_call_fail(call, URD_E_DENIED,
-                                     "step %zu: the host of %.200s is not in http.allow", i + 1,
-                                     urls[k]);
+                return node_call_fail(call, URD_E_DENIED,
+                                      "step %zu: the host of %.200s is not in http.allow", i + 1,
+                                      urls[k]);
     }
-    json_decref(json);
-    return err;
+    return URD_OK;
+}
+
+/* Whose saga the document of @json is, and whether it may run here: *@ret_home is another member's
+ * name when that one keeps its key, and "" when it is this node's. */
+static urd_err place(struct urd_cx *cx, struct node_call *call, const json_t *json,
+                     const char **ret_key, char ret_home[NODE_NAME_BYTES_MAX + 1])
+{
+    const char *name;
+    ret_home[0] = '\0';
+    urd_err err = read_names(call, json, &name, ret_key);
+    if (err != URD_OK) return err;
+    if (*ret_key != NULL && call->request->hops == 0) {
+        node_sagas_home(cx, call->node, name, *ret_key, ret_home);
+        if (strcmp(ret_home, node_name(call->node)) != 0) return URD_OK;
+        ret_home[0] = '\0';
+    }
+    return check_hosts(call, json);
 }
 
 static urd_err submit(struct urd_cx *cx, struct node_call *call)
 {
     const Urd__V1__SagaSubmit *body = call->request->saga_submit;
-    const char *name = NULL, *key = NULL;
+    const char *key = NULL;
     char home[NODE_NAME_BYTES_MAX + 1];
     struct saga_receipt receipt;
+    json_t *json;
     if (body->parent_id[0] != '\0')
         return node_call_fail(call, URD_E_UNSUPPORTED, "child sagas are not supported yet");
-    urd_err err = read_names(call, &name, &key);
+    urd_err err =
+        saga_json_decode((const char *)body->document.data, body->document.len,
+                         SAGA_DOCUMENT_BYTES_MAX, &json, call->errmsg, sizeof call->errmsg);
     if (err != URD_OK) return err;
-    if (key != NULL && call->request->hops == 0) {
-        node_sagas_home(cx, call->node, name, key, home);
-        if (strcmp(home, node_name(call->node)) != 0) return node_call_forward(cx, call, home);
-    }
-    err = check_hosts(call);
+    err = place(cx, call, json, &key, home);
+    json_decref(json);
     if (err != URD_OK) return err;
+    if (home[0] != '\0') return node_call_forward(cx, call, home);
     err = saga_engine_submit(cx, engine_of(call), call->grant, (const char *)body->document.data,
                              body->document.len, key, &receipt, call->errmsg, sizeof call->errmsg);
     if (err != URD_OK) return err;

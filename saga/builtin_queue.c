@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "saga/builtin_internal.h"
+#include "saga/json.h"
 
 static urd_err get_header(struct storage_tx *tx, const char *name, struct saga_queue_row *ret)
 {
@@ -104,8 +105,10 @@ urd_err saga_builtin_receive(struct storage_tx *tx, struct saga_builtin_op *op)
     saga_queue_position_key(&key, name, SAGA_QUEUE_MESSAGE, position);
     err = storage_tx_get(tx, &key, &value);
     if (err != URD_OK) return err == URD_E_NOT_FOUND ? URD_E_CORRUPT : err;
-    json_t *message = json_loadb((const char *)value.bytes, value.len, JSON_DECODE_ANY, NULL);
-    if (message == NULL) return URD_E_CORRUPT;
+    json_t *message;
+    err = saga_json_decode((const char *)value.bytes, value.len, SAGA_MESSAGE_BYTES_MAX, &message,
+                           NULL, 0);
+    if (err != URD_OK) return err == URD_E_NOMEM ? err : URD_E_CORRUPT;
     err = saga_builtin_done_with(op, message);
     if (err == URD_OK) err = storage_tx_delete(tx, &ready);
     if (err == URD_OK) err = saga_held_put(tx, op, SAGA_HELD_TAKEN, name, position);
